@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One method of the bus. Identifiers and names are for ever.
+package struct Method: Sendable, Hashable {
+    /// What makes a second execution harmless.
+    package enum Repeatability: UInt8, Sendable {
+        /// Running it twice equals running it once.
+        case idempotent
+        /// Harmless when the request carries an idempotency key that is stored in the effect's own transaction.
+        case keyed
+        /// Never sent again once its outcome is unknown.
+        case none
+    }
+
+    /// Admission class.
+    package enum Priority: UInt8, Sendable {
+        case control = 0
+        case interactive = 1
+        case batch = 2
+    }
+
+    /// How a replica is chosen (D34).
+    package enum Route: UInt8, Sendable {
+        case any
+        /// By rendezvous hash of the prefix's route key.
+        case keyed
+    }
+
+    package let id: UInt32
+    package let name: String
+    package let repeatability: Repeatability
+    package let priority: Priority
+    /// Budget of a call that names none, in milliseconds.
+    package let defaultBudgetMilliseconds: UInt32
+    /// Who may call it, by the peer's authenticated key. Everybody else is refused.
+    package let callers: Set<ServiceName>
+    package let route: Route
+
+    package static func == (left: Method, right: Method) -> Bool { left.id == right.id }
+    package func hash(into hasher: inout Hasher) { hasher.combine(id) }
+}
+
+/// Every method of the bus, once.
+package enum MethodRegistry {
+    /// GET, HEAD and OPTIONS on their way to the service that owns the prefix (D12).
+    package static let httpRead = Method(
+        id: 1, name: "http.read", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 10_000, callers: [.edge], route: .any)
+    /// Every other HTTP method; keyed when the client sent `Idempotency-Key` (D12, D27).
+    package static let httpWrite = Method(
+        id: 2, name: "http.write", repeatability: .keyed, priority: .interactive,
+        defaultBudgetMilliseconds: 10_000, callers: [.edge], route: .any)
+    /// Readiness of one service, for `/health` and `martlet status`.
+    package static let systemStatus = Method(
+        id: 3, name: "system.status", repeatability: .idempotent, priority: .control,
+        defaultBudgetMilliseconds: 1_000, callers: Set(ServiceName.allCases), route: .any)
+    /// The public keys that verify access tokens (JWK set), for everyone's `AccessTokens`.
+    package static let authKeys = Method(
+        id: 4, name: "auth.keys", repeatability: .idempotent, priority: .control,
+        defaultBudgetMilliseconds: 2_000, callers: [.edge, .data, .logic, .notification, .operator], route: .any)
+    /// Creates or changes a row of `auth.users` in the data database (D25, data-semantics 12).
+    package static let usersPut = Method(
+        id: 5, name: "data.users.put", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 5_000, callers: [.auth], route: .any)
+    /// Deletes a row of `auth.users`, leaving a tombstone (D25).
+    package static let usersDelete = Method(
+        id: 6, name: "data.users.delete", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 5_000, callers: [.auth], route: .any)
+
+    package static let all: [Method] = [httpRead, httpWrite, systemStatus, authKeys, usersPut, usersDelete]
+
+    /// The method with this number, or nil.
+    package static func method(id: UInt32) -> Method? { byID[id] }
+
+    private static let byID = Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0) })
+}
