@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The application's tables on one database engine. Two conform: SQLite and PostgreSQL; one suite runs on both.
+///
+/// Plans come from the planner, which checked every name against `schema`. Everything else (privileges, policies,
+/// values that do not parse, constraints) is refused here, with PostgreSQL's SQLSTATE and message on both engines.
+/// Errors are `RowError` or `DatabaseError`.
+package protocol RowEngine: Sendable {
+    /// The schema cache now: a cheap, synchronous snapshot. Replaced as a whole after migrations.
+    var schema: SchemaCache { get }
+
+    /// Applies the migrations that are new, in order, one transaction a file, and reloads `schema`.
+    ///
+    /// An edited or missing applied file, and a new file older than the last applied one, are refused before
+    /// anything runs. Throws `MigrationFailure`.
+    func migrate(_ files: [MigrationFile]) async throws -> MigrationReport
+
+    /// Runs `seed.sql` unless a seed has run before. Returns whether it ran now. Throws `MigrationFailure`.
+    func seed(_ sql: String, fileName: String) async throws -> Bool
+
+    /// Runs a read in one read-only transaction.
+    func read(_ plan: ReadPlan, session: RequestSession) async throws -> RowsResult
+
+    /// Runs a write in one transaction.
+    ///
+    /// `finish` turns the result into the answer, inside the transaction: when it throws (a post-condition such as
+    /// "exactly one row"), everything is rolled back. It may run more than once and has no effects. With
+    /// `session.idempotency` the answer is recorded in the same transaction; a repeat with the same request hash
+    /// brings the recorded answer, one with another hash is `RowError.idempotencyMismatch`.
+    func write(
+        _ plan: WritePlan, session: RequestSession,
+        finish: @escaping @Sendable (RowsResult) throws -> FinishedReply
+    ) async throws -> FinishedReply
+
+    /// Creates or changes a row of `auth.users` as `supabase_auth_admin`, with the application's triggers (D25).
+    func putUser(_ change: UserChange, session: RequestSession) async throws -> UserOutcome
+
+    /// Deletes a row of `auth.users`, leaving a tombstone in the same transaction.
+    func deleteUser(id: String, session: RequestSession) async throws -> UserDeletion
+
+    /// Waits for what runs and closes every connection. Final.
+    func close() async
+}
