@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import NIOCore
+
+/// What a frame is. Numbers are for ever.
+package enum FrameKind: UInt8, Sendable, CaseIterable {
+    case hello = 1
+    case ready = 2
+    case ping = 3
+    case pong = 4
+    case request = 5
+    case reply = 6
+    case chunk = 7
+    case credit = 8
+    case cancel = 9
+    case goAway = 10
+    case event = 11
+    case streamBeat = 12
+    case pull = 13
+    case batch = 14
+}
+
+/// Bits of the prefix's `flags`. Unknown bits are ignored, so that a later version can add one.
+package struct FrameFlags: OptionSet, Sendable, Hashable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The payload is the message's second frame (payloads above 64 KiB that travel without copying).
+    package static let payloadFollows = FrameFlags(rawValue: 1)
+    /// CHUNK frames with the rest of the body follow this frame.
+    package static let moreChunks = FrameFlags(rawValue: 2)
+    /// A CHUNK of the request body; without it, of the reply body.
+    package static let requestBody = FrameFlags(rawValue: 4)
+    /// The body ends here because its sender gave up; it is never a whole body.
+    package static let aborted = FrameFlags(rawValue: 8)
+}
+
+/// The fixed part in front of every frame: 40 bytes, little-endian.
+///
+/// | offset | bytes | field |
+/// |---|---|---|
+/// | 0 | 2 | magic `M` `1` (format version 1) |
+/// | 2 | 1 | kind |
+/// | 3 | 1 | flags |
+/// | 4 | 1 | priority class |
+/// | 5 | 1 | attempt, from 1 |
+/// | 6 | 2 | header length |
+/// | 8 | 8 | request id |
+/// | 16 | 4 | method id |
+/// | 20 | 4 | reserved, zero |
+/// | 24 | 8 | remaining budget in microseconds |
+/// | 32 | 8 | route key |
+package struct Prefix: Sendable, Equatable {
+    package static let byteCount = 40
+    package static let magic: UInt16 = 0x314D
+
+    package var kind: FrameKind
+    package var flags: FrameFlags
+    package var priority: UInt8
+    package var attempt: UInt8
+    package var headerLength: UInt16
+    package var requestID: UInt64
+    package var methodID: UInt32
+    /// What is left of the caller's deadline; 0 on kinds that have none.
+    package var budgetMicroseconds: UInt64
+    package var routeKey: UInt64
+
+    package init(
+        kind: FrameKind, flags: FrameFlags = [], priority: UInt8 = 0, attempt: UInt8 = 1, headerLength: UInt16 = 0,
+        requestID: UInt64 = 0, methodID: UInt32 = 0, budgetMicroseconds: UInt64 = 0, routeKey: UInt64 = 0
+    ) {
+        self.kind = kind
+        self.flags = flags
+        self.priority = priority
+        self.attempt = attempt
+        self.headerLength = headerLength
+        self.requestID = requestID
+        self.methodID = methodID
+        self.budgetMicroseconds = budgetMicroseconds
+        self.routeKey = routeKey
+    }
+
+    /// Takes a prefix from the front of `buffer`.
+    package init(reading buffer: inout ByteBuffer) throws(WireError) {
+        guard buffer.readableBytes >= Self.byteCount else { throw .truncated }
+        guard buffer.readInteger(endianness: .little, as: UInt16.self) == Self.magic else { throw .badMagic }
+        guard let rawKind = buffer.readInteger(as: UInt8.self), let kind = FrameKind(rawValue: rawKind) else {
+            throw .unknownKind
+        }
+        guard let flags = buffer.readInteger(as: UInt8.self), let priority = buffer.readInteger(as: UInt8.self),
+            let attempt = buffer.readInteger(as: UInt8.self),
+            let headerLength = buffer.readInteger(endianness: .little, as: UInt16.self),
+            let requestID = buffer.readInteger(endianness: .little, as: UInt64.self),
+            let methodID = buffer.readInteger(endianness: .little, as: UInt32.self),
+            buffer.readInteger(endianness: .little, as: UInt32.self) != nil,
+            let budget = buffer.readInteger(endianness: .little, as: UInt64.self),
+            let routeKey = buffer.readInteger(endianness: .little, as: UInt64.self)
+        else { throw .truncated }
+        guard buffer.readableBytes >= Int(headerLength) else { throw .truncated }
+        self.init(
+            kind: kind, flags: FrameFlags(rawValue: flags), priority: priority, attempt: attempt,
+            headerLength: headerLength, requestID: requestID, methodID: methodID, budgetMicroseconds: budget,
+            routeKey: routeKey)
+    }
+
+    package func write(to buffer: inout ByteBuffer) {
+        buffer.writeInteger(Self.magic, endianness: .little)
+        buffer.writeInteger(kind.rawValue)
+        buffer.writeInteger(flags.rawValue)
+        buffer.writeInteger(priority)
+        buffer.writeInteger(attempt)
+        buffer.writeInteger(headerLength, endianness: .little)
+        buffer.writeInteger(requestID, endianness: .little)
+        buffer.writeInteger(methodID, endianness: .little)
+        buffer.writeInteger(UInt32(0), endianness: .little)
+        buffer.writeInteger(budgetMicroseconds, endianness: .little)
+        buffer.writeInteger(routeKey, endianness: .little)
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+/// Protocol Buffers' wire types that our headers use.
+enum FieldWireType: UInt8 {
+    case varint = 0
+    case fixed64 = 1
+    case bytes = 2
+    case fixed32 = 5
+}
+
+/// Writes proto3 fields: a field that has its default value is left out.
+struct FieldWriter {
+    private(set) var buffer: ByteBuffer
+
+    init(_ buffer: ByteBuffer) { self.buffer = buffer }
+
+    mutating func varint(_ number: UInt32, _ value: UInt64) {
+        guard value != 0 else { return }
+        key(number, .varint)
+        raw(value)
+    }
+
+    mutating func text(_ number: UInt32, _ value: String) {
+        guard !value.isEmpty else { return }
+        always(number, value)
+    }
+
+    /// Writes an element of a repeated field, also when it is empty.
+    mutating func always(_ number: UInt32, _ value: String) {
+        key(number, .bytes)
+        raw(UInt64(value.utf8.count))
+        buffer.writeString(value)
+    }
+
+    /// Writes a nested message; its length is put in afterwards, in as many bytes as it needs.
+    mutating func message(_ number: UInt32, _ body: (inout FieldWriter) -> Void) {
+        key(number, .bytes)
+        var inner = FieldWriter(ByteBuffer())
+        body(&inner)
+        raw(UInt64(inner.buffer.readableBytes))
+        buffer.writeImmutableBuffer(inner.buffer)
+    }
+
+    private mutating func key(_ number: UInt32, _ type: FieldWireType) {
+        raw(UInt64(number) << 3 | UInt64(type.rawValue))
+    }
+
+    private mutating func raw(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            buffer.writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        buffer.writeInteger(UInt8(rest))
+    }
+}
+
+/// Reads fields one after the other; unknown ones are skipped by the caller.
+struct FieldReader {
+    private var buffer: ByteBuffer
+
+    init(_ buffer: ByteBuffer) { self.buffer = buffer }
+
+    var isAtEnd: Bool { buffer.readableBytes == 0 }
+
+    /// Number and wire type of the next field.
+    mutating func key() throws(WireError) -> (number: UInt32, type: FieldWireType) {
+        let raw = try rawVarint()
+        guard let type = FieldWireType(rawValue: UInt8(raw & 7)), let number = UInt32(exactly: raw >> 3), number > 0
+        else { throw .badHeader }
+        return (number, type)
+    }
+
+    mutating func varint(_ type: FieldWireType) throws(WireError) -> UInt64 {
+        guard type == .varint else { throw .badHeader }
+        return try rawVarint()
+    }
+
+    mutating func text(_ type: FieldWireType) throws(WireError) -> String {
+        let slice = try message(type)
+        guard let text = String(validating: slice.readableBytesView, as: UTF8.self) else { throw .badHeader }
+        return text
+    }
+
+    mutating func message(_ type: FieldWireType) throws(WireError) -> ByteBuffer {
+        guard type == .bytes, let length = Int(exactly: try rawVarint()), let slice = buffer.readSlice(length: length)
+        else { throw .badHeader }
+        return slice
+    }
+
+    mutating func skip(_ type: FieldWireType) throws(WireError) {
+        switch type {
+        case .varint: _ = try rawVarint()
+        case .fixed64: guard buffer.readSlice(length: 8) != nil else { throw .badHeader }
+        case .fixed32: guard buffer.readSlice(length: 4) != nil else { throw .badHeader }
+        case .bytes: _ = try message(type)
+        }
+    }
+
+    private mutating func rawVarint() throws(WireError) -> UInt64 {
+        var value: UInt64 = 0
+        for shift in stride(from: UInt64(0), to: 70, by: 7) {
+            guard let byte = buffer.readInteger(as: UInt8.self) else { throw .badHeader }
+            guard shift < 63 || byte <= 1 else { throw .badHeader }
+            value |= UInt64(byte & 0x7F) << shift
+            if byte & 0x80 == 0 { return value }
+        }
+        throw .badHeader
+    }
+}
