@@ -38,10 +38,10 @@ struct ModuleEdgesTests {
         }
     }
 
-    @Test("Every named importer exists, so that the table cannot rot", arguments: importers.keys.sorted())
+    @Test("A module of the manifest has an importer, so that the table cannot rot", arguments: importers.keys.sorted())
     func importersExist(module: String) throws {
-        let required = ["CZeroMQ", "CSQLite", "CPostgreSQL", "CPgQuery", "CArgon2", "HummingbirdCore", "SwiftProtobuf"]
-        guard required.contains(module) else { return }
+        let manifest = try #require(SourceTree.text(of: "Package.swift"))
+        guard manifest.contains("name: \"\(module)\"") else { return }
         #expect(Self.sources.contains { $0.imports.contains(module) }, "Nobody imports \(module)")
     }
 
