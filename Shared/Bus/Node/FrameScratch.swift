@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletWire
+internal import NIOCore
+
+/// The bus thread's room for the frame that is being written and the one that is being read.
+final class FrameScratch {
+    /// A frame as it was read. Header and payload are the receiver's own bytes.
+    struct Frame {
+        let prefix: Prefix
+        /// Borrowed from the scratch: decoded before the next frame is read.
+        let header: ByteBuffer
+        let payload: ByteBuffer
+    }
+
+    let routing = ZeroMQMessage()
+    let message = ZeroMQMessage()
+    private var output = ByteBufferAllocator().buffer(capacity: 1_024)
+    private var input = ByteBufferAllocator().buffer(capacity: 1_024)
+
+    /// Reads the frame in `message`. Throws `WireError` when it is none of ours.
+    func read() throws(WireError) -> Frame {
+        var payload = ByteBuffer()
+        input.clear(minimumCapacity: 256)
+        message.withBytes { bytes in
+            guard bytes.byteCount >= Prefix.byteCount else { return }
+            let length = Int(UInt16(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 6, as: UInt16.self)))
+            let split = min(Prefix.byteCount + length, bytes.byteCount)
+            unsafe bytes.withUnsafeBytes { all in
+                _ = unsafe input.writeBytes(UnsafeRawBufferPointer(rebasing: all[..<split]))
+                guard split < all.count else { return }
+                payload = ByteBufferAllocator().buffer(capacity: all.count - split)
+                _ = unsafe payload.writeBytes(UnsafeRawBufferPointer(rebasing: all[split...]))
+            }
+        }
+        let prefix = try Prefix(reading: &input)
+        guard let header = input.readSlice(length: Int(prefix.headerLength)) else { throw .truncated }
+        return Frame(prefix: prefix, header: header, payload: payload)
+    }
+
+    /// Writes prefix and header, then lends them. The prefix's header length is filled in here.
+    func withFrame<R, E: Error>(
+        _ prefix: Prefix, _ header: (inout ByteBuffer) -> Void,
+        _ body: (UnsafeRawBufferPointer) throws(E) -> R
+    ) throws(E) -> R {
+        output.clear()
+        prefix.write(to: &output)
+        header(&output)
+        let length = UInt16(clamping: output.readableBytes - Prefix.byteCount)
+        output.setInteger(length, at: 6, endianness: .little)
+        var result: Result<R, E>?
+        unsafe output.withUnsafeReadableBytes { bytes in
+            do throws(E) { result = .success(try unsafe body(bytes)) } catch { result = .failure(error) }
+        }
+        switch result {
+        case .success(let value): return value
+        case .failure(let error): throw error
+        case nil: preconditionFailure("withUnsafeReadableBytes calls its closure exactly once")
+        }
+    }
+
+    /// Sends one frame, with a routing id in front on a ROUTER.
+    func send(
+        on socket: ZeroMQSocket, to routing: UInt32? = nil, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
+        header: (inout ByteBuffer) -> Void = { _ in }
+    ) throws(ZeroMQError) -> ZeroMQSocket.SendOutcome {
+        if let routing {
+            var id = RoutingID.bytes(routing)
+            let outcome = try unsafe withUnsafeBytes(of: &id) { (bytes) throws(ZeroMQError) in
+                try unsafe socket.send(bytes, more: true)
+            }
+            guard outcome == .sent else { return outcome }
+        }
+        return try unsafe withFrame(prefix, header) { (head) throws(ZeroMQError) in
+            var outcome = Result<ZeroMQSocket.SendOutcome, ZeroMQError>.success(.unreachable)
+            unsafe payload.withUnsafeReadableBytes { body in
+                do throws(ZeroMQError) { outcome = .success(try unsafe socket.send(head, body)) } catch {
+                    outcome = .failure(error)
+                }
+            }
+            return try outcome.get()
+        }
+    }
+}
+
+/// libzmq's automatic routing ids: a zero byte and 32 bits. Others are never accepted.
+enum RoutingID {
+    static func bytes(_ id: UInt32) -> (UInt8, UInt8, UInt8, UInt8, UInt8) {
+        (0, UInt8(truncatingIfNeeded: id >> 24), UInt8(truncatingIfNeeded: id >> 16),
+            UInt8(truncatingIfNeeded: id >> 8), UInt8(truncatingIfNeeded: id))
+    }
+
+    static func parse(_ bytes: RawSpan) -> UInt32? {
+        guard bytes.byteCount == 5, unsafe bytes.unsafeLoad(fromByteOffset: 0, as: UInt8.self) == 0 else { return nil }
+        return UInt32(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 1, as: UInt32.self))
+    }
+}

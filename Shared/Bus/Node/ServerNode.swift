@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CZeroMQ
+internal import Glibc
+internal import MartletWire
+internal import NIOCore
+
+/// A handler of one method.
+typealias BusHandler = @Sendable (InboundRequest) async -> OutboundReply
+
+/// The serving side: performs what `ServerMachine` decides, with one ROUTER per bound endpoint.
+final class ServerNode {
+    private struct RequestKey: Hashable {
+        let peer: PeerID
+        let id: UInt64
+    }
+
+    private struct Running {
+        var header: RequestHeader?
+        var body = ByteBuffer()
+        var task: Task<Void, Never>?
+        var reply: OutboundReply?
+    }
+
+    private var machine: ServerMachine
+    private let configuration: BusConfiguration
+    private let handlers: [UInt32: BusHandler]
+    private unowned let loop: BusLoop
+    private let introduction: Introduction
+    /// Runs handlers; unowned would be enough, but a task needs the strong reference anyway.
+    private let executor: BusThread
+    private var listeners: [UInt32: Listener] = [:]
+    private var running: [RequestKey: Running] = [:]
+    private var allowed: AllowList
+    private var current: (header: RequestHeader?, payload: ByteBuffer) = (nil, ByteBuffer())
+    private let tick = TickSourceBox()
+    private var probeAt = BusTime.never
+    private var spareActions: [[ServerMachine.Action]] = []
+    private(set) var counters = ServerCounters()
+    var onDrained: (() -> Void)?
+
+    init(
+        _ configuration: BusConfiguration, handlers: [UInt32: BusHandler], introduction: Introduction,
+        listeners: [Listener], executor: BusThread, loop: BusLoop
+    ) {
+        self.configuration = configuration
+        self.handlers = handlers
+        self.introduction = introduction
+        self.executor = executor
+        self.loop = loop
+        allowed = configuration.allowed
+        machine = ServerMachine(handled: Set(handlers.keys), limits: configuration.limits)
+        for listener in listeners { self.listeners[listener.number] = listener }
+        tick.source = TickSource { [unowned self] now in
+            self.loop.setNow(now)
+            self.ticked()
+        }
+        if let source = tick.source { loop.add(source) }
+    }
+
+    /// Begins to take what arrives.
+    func start() {
+        for listener in listeners.values {
+            let number = listener.number
+            listener.source = loop.add(listener.socket) { [weak self] budget in self?.receive(number, budget) ?? false }
+            if listener.localCaller == nil {
+                listener.monitor = try? SocketMonitor(listener.socket, number: loop.nextNumber(), loop: loop) {
+                    [weak self] event in
+                    if event == .disconnected { self?.scheduleProbe() }
+                }
+            }
+        }
+    }
+
+    var peersCount: Int { machine.peers.count }
+    var runningCount: Int { machine.runningCount }
+    var isDrained: Bool { machine.isDrained }
+
+    func drain() { step(.drain) }
+
+    /// Replaces the list; connections whose key is not on it any more end at once.
+    func setAllowed(_ list: AllowList) {
+        allowed = list
+        for listener in listeners.values {
+            for (routing, identity) in listener.identities
+            where listener.localCaller == nil && list.entries[identity.key]?.service != identity.service {
+                forget(PeerID(listener: listener.number, routing: routing), .refused)
+            }
+        }
+    }
+
+    func shutDown() {
+        if let source = tick.source { loop.remove(source) }
+        for peer in machine.peers.keys { send(peer, Prefix(kind: .goAway)) }
+        for listener in listeners.values {
+            listener.monitor?.close()
+            if let source = listener.source { loop.remove(source) } else { listener.socket.close() }
+            if listener.localCaller != nil { loop.localEndpoints.set(listener.endpoint, .unbound) }
+        }
+        listeners.removeAll()
+        for entry in running.values { entry.task?.cancel() }
+    }
+
+    // MARK: Machine
+
+    private func step(_ event: ServerMachine.Event) {
+        var actions = spareActions.popLast() ?? []
+        machine.step(event, now: loop.now, actions: &actions)
+        for action in actions { perform(action) }
+        actions.removeAll(keepingCapacity: true)
+        spareActions.append(actions)
+        tick.source?.next = min(machine.nextTick, probeAt)
+        if machine.isDrained, let finished = onDrained {
+            onDrained = nil
+            finished()
+        }
+    }
+
+    private func perform(_ action: ServerMachine.Action) {
+        switch action {
+        case .start(let peer, let id, let method, let caller, let deadline):
+            start(RequestKey(peer: peer, id: id), method, caller, deadline)
+        case .sendReply(let peer, let id, let bytes, let hasMore):
+            guard let reply = running[RequestKey(peer: peer, id: id)]?.reply else { return }
+            counters.replies &+= 1
+            let prefix = Prefix(kind: .reply, flags: hasMore ? .moreChunks : [], requestID: id)
+            send(peer, prefix, payload: piece(reply.payload, 0, bytes)) { reply.header.encode(into: &$0) }
+        case .release(let peer, let id): running[RequestKey(peer: peer, id: id)] = nil
+        case .sendPong(let peer, let isDraining, let inFlight):
+            send(
+                peer, Prefix(kind: .pong),
+                payload: Pong(isDraining: isDraining, inFlight: UInt32(clamping: inFlight)).encoded)
+        case .keep(let peer, let id):
+            var payload = current.payload
+            let key = RequestKey(peer: peer, id: id)
+            if let header = current.header { running[key] = Running(header: header) }
+            running[key]?.body.writeBuffer(&payload)
+        case .forget(let peer, let id): running[RequestKey(peer: peer, id: id)] = nil
+        case .cancelTask(let peer, let id): running[RequestKey(peer: peer, id: id)]?.task?.cancel()
+        case .refuse(let peer, let id, let code, let retryAfter):
+            counters.refusals &+= 1
+            let header = ReplyHeader(code: code, executed: .no, retryAfterMilliseconds: retryAfter)
+            send(peer, Prefix(kind: .reply, requestID: id)) { header.encode(into: &$0) }
+        case .sendChunk(let peer, let id, let offset, let bytes, let isLast):
+            guard let reply = running[RequestKey(peer: peer, id: id)]?.reply else { return }
+            send(
+                peer, Prefix(kind: .chunk, flags: isLast ? [] : .moreChunks, requestID: id),
+                payload: piece(reply.payload, offset, bytes))
+        case .sendAbort(let peer, let id): send(peer, Prefix(kind: .chunk, flags: .aborted, requestID: id))
+        case .sendCredit(let peer, let id, let bytes):
+            send(peer, Prefix(kind: .credit, requestID: id), payload: Credit(bytes: UInt64(bytes)).encoded)
+        case .sendReady(let peer): send(peer, Prefix(kind: .ready), payload: introduction.encoded)
+        case .sendGoAway(let peer): send(peer, Prefix(kind: .goAway))
+        case .observe(let observation):
+            if case .peerLost = observation { pruneIdentities() }
+            configuration.observer?(observation)
+        }
+    }
+
+    private func pruneIdentities() {
+        for listener in listeners.values {
+            listener.identities = listener.identities.filter {
+                machine.peers[PeerID(listener: listener.number, routing: $0.key)] != nil
+            }
+        }
+    }
+
+    private func piece(_ payload: ByteBuffer, _ offset: Int, _ bytes: Int) -> ByteBuffer {
+        if offset == 0, bytes == payload.readableBytes { return payload }
+        return payload.getSlice(at: payload.readerIndex + offset, length: bytes) ?? ByteBuffer()
+    }
+
+    // MARK: Handlers
+
+    private func start(_ key: RequestKey, _ method: Method, _ caller: ServiceName, _ deadline: BusTime) {
+        var entry = running[key] ?? Running()
+        var payload = current.payload
+        if entry.header != nil {
+            entry.body.writeBuffer(&payload)
+            payload = entry.body
+            entry.body = ByteBuffer()
+        }
+        guard let header = entry.header ?? current.header, let handler = handlers[method.id] else { return }
+        counters.requests &+= 1
+        let remaining = deadline - loop.now
+        let request = InboundRequest(
+            caller: caller, method: method, header: header, payload: payload,
+            deadline: ContinuousClock.now.advanced(by: remaining))
+        let completion = Completion(server: self, key: key, executor: executor)
+        entry.header = nil
+        // Owned by `running`; ends with the handler, which CANCEL and the deadline cancel.
+        entry.task = Task(executorPreference: executor) {
+            completion.finish(await handler(request))
+        }
+        running[key] = entry
+    }
+
+    /// Brings a handler's answer back to the server it belongs to.
+    ///
+    /// `@unchecked`: `server` is used only on the bus thread.
+    private struct Completion: @unchecked Sendable {
+        weak var server: ServerNode?
+        let key: RequestKey
+        let executor: BusThread
+
+        func finish(_ reply: OutboundReply) {
+            executor.perform { _ in server?.finished(key, reply) }
+        }
+    }
+
+    private func finished(_ key: RequestKey, _ reply: OutboundReply) {
+        var reply = reply
+        if reply.payload.readableBytes > configuration.limits.bodyBytesMax {
+            reply = OutboundReply(
+                header: ReplyHeader(code: .payloadTooLarge, executed: .yes, message: "the reply is too large"))
+        }
+        running[key]?.reply = reply
+        running[key]?.task = nil
+        step(.finished(key.peer, key.id, bytes: reply.payload.readableBytes))
+    }
+
+    // MARK: Sockets
+
+    private func send(
+        _ peer: PeerID, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
+        header: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        guard let listener = listeners[peer.listener] else { return }
+        let outcome = try? loop.scratch.send(
+            on: listener.socket, to: peer.routing, prefix, payload: payload, header: header)
+        if let source = listener.source { loop.touch(source) }
+        guard outcome != .sent else { return }
+        let loss: LinkLoss = outcome == .full ? .stalled : .disconnected
+        loop.later { [weak self] in self?.forget(peer, loss) }
+    }
+
+    private func forget(_ peer: PeerID, _ loss: LinkLoss) {
+        listeners[peer.listener]?.identities[peer.routing] = nil
+        step(.lost(peer, loss))
+    }
+
+    private func receive(_ number: UInt32, _ budget: Int) -> Bool {
+        for _ in 0..<budget {
+            guard let listener = listeners[number] else { return false }
+            guard (try? listener.socket.receive(into: loop.scratch.routing)) == true else { return false }
+            guard loop.scratch.routing.hasMore, (try? listener.socket.receive(into: loop.scratch.message)) == true
+            else { continue }
+            var isWhole = true
+            while loop.scratch.message.hasMore {
+                isWhole = false
+                guard (try? listener.socket.receive(into: loop.scratch.message)) == true else { break }
+            }
+            guard let routing = loop.scratch.routing.withBytes({ RoutingID.parse($0) }) else { continue }
+            let peer = PeerID(listener: number, routing: routing)
+            do {
+                guard isWhole else { throw WireError.badHeader }
+                try handle(peer, listener, try loop.scratch.read())
+            } catch {
+                listener.identities[routing] = nil
+                step(.violation(peer))
+            }
+        }
+        return true
+    }
+
+    private func handle(_ peer: PeerID, _ listener: Listener, _ frame: FrameScratch.Frame) throws {
+        let id = frame.prefix.requestID
+        if let identity = listener.identities[peer.routing] {
+            // Checked with every message, so that a key's end ends its living links too.
+            guard identity.notAfter > loop.wallSeconds else {
+                configuration.observer?(.peerRefused(reason: .expiredKey))
+                send(peer, Prefix(kind: .goAway))
+                return forget(peer, .refused)
+            }
+        }
+        switch frame.prefix.kind {
+        case .request:
+            let header = try RequestHeader(decoding: frame.header)
+            current = (header, frame.payload)
+            step(
+                .request(
+                    peer, id,
+                    RequestFacts(
+                        methodID: frame.prefix.methodID, budgetMicroseconds: frame.prefix.budgetMicroseconds,
+                        bytes: frame.payload.readableBytes, hasMore: frame.prefix.flags.contains(.moreChunks))))
+            current = (nil, ByteBuffer())
+        case .chunk:
+            guard frame.prefix.flags.contains(.requestBody) else { throw WireError.badHeader }
+            current = (nil, frame.payload)
+            step(
+                .chunk(
+                    peer, id, bytes: frame.payload.readableBytes, isLast: !frame.prefix.flags.contains(.moreChunks),
+                    isAborted: frame.prefix.flags.contains(.aborted)))
+            current = (nil, ByteBuffer())
+        case .credit: step(.credit(peer, id, bytes: Int(clamping: try Credit(decoding: frame.payload).bytes)))
+        case .cancel: step(.cancel(peer, id))
+        case .ping: step(.ping(peer))
+        case .hello: hello(peer, listener, try Introduction(decoding: frame.payload))
+        case .ready, .pong, .reply, .goAway, .event, .streamBeat, .pull, .batch: throw WireError.unknownKind
+        }
+    }
+
+    private func hello(_ peer: PeerID, _ listener: Listener, _ introduction: Introduction) {
+        func refuse(_ reason: BusObservation.PeerRefusal) {
+            configuration.observer?(.peerRefused(reason: reason))
+            send(peer, Prefix(kind: .goAway))
+        }
+        let identity: Listener.Identity
+        if let caller = listener.localCaller {
+            identity = Listener.Identity(key: "", service: caller, notAfter: .max)
+        } else {
+            guard let key = loop.scratch.message.userID, let entry = allowed.entries[key] else {
+                return refuse(.unknownKey)
+            }
+            guard entry.notAfter > loop.wallSeconds else { return refuse(.expiredKey) }
+            identity = Listener.Identity(key: key, service: entry.service, notAfter: entry.notAfter)
+        }
+        guard introduction.service == identity.service.rawValue else { return refuse(.wrongService) }
+        guard introduction.versionMin <= 1, introduction.versionMax >= 1 else { return refuse(.noCommonVersion) }
+        listener.identities[peer.routing] = identity
+        step(.hello(peer, identity.service))
+    }
+
+    /// Whether a key may connect now; the ZAP handler asks.
+    func admits(_ key: String) -> Bool {
+        guard let entry = allowed.entries[key] else { return false }
+        return entry.notAfter > loop.wallSeconds
+    }
+
+    // MARK: Time
+
+    /// libzmq does not say which peer's connection ended, so a little later every peer is asked by a frame.
+    private func scheduleProbe() {
+        guard probeAt == .never else { return }
+        probeAt = loop.now + .milliseconds(20)
+        tick.source?.next = min(machine.nextTick, probeAt)
+    }
+
+    private func ticked() {
+        if loop.now >= probeAt {
+            probeAt = .never
+            for (peer, known) in machine.peers {
+                _ = known
+                send(peer, Prefix(kind: .pong), payload: Pong(isDraining: machine.isDraining, inFlight: 0).encoded)
+            }
+        }
+        step(.tick)
+    }
+}
+
+/// Totals of the serving side since the start, for metrics.
+package struct ServerCounters: Sendable, Equatable {
+    package var requests: UInt64 = 0
+    package var replies: UInt64 = 0
+    package var refusals: UInt64 = 0
+}

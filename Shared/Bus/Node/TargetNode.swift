@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CZeroMQ
+internal import Glibc
+internal import MartletWire
+internal import NIOCore
+internal import Synchronization
+
+/// The caller's side towards one service: performs what `TargetMachine` decides, with one DEALER per link.
+final class TargetNode {
+    private final class Link {
+        let socket: ZeroMQSocket
+        var source: SocketSource?
+        var monitor: SocketMonitor?
+        let localEndpoint: String?
+
+        init(socket: ZeroMQSocket, localEndpoint: String?) {
+            self.socket = socket
+            self.localEndpoint = localEndpoint
+        }
+    }
+
+    /// A frame that is being handled, for the actions that speak of "the frame at hand".
+    private struct Current {
+        var header: ReplyHeader?
+        var payload: ByteBuffer
+    }
+
+    private var machine: TargetMachine
+    private let configuration: BusConfiguration
+    private let target: ServiceName
+    private unowned let loop: BusLoop
+    private let introduction: Introduction
+    private var links: [LinkID: Link] = [:]
+    private var calls: [CallID: PendingCall] = [:]
+    private var current = Current(payload: ByteBuffer())
+    private var serverKeyIndex = 0
+    private let tick: TickSourceBox
+    private(set) var counters = TargetCounters()
+    private var spareActions: [[TargetMachine.Action]] = []
+
+    init(_ target: ServiceName, _ configuration: BusConfiguration, introduction: Introduction, loop: BusLoop) {
+        self.target = target
+        self.configuration = configuration
+        self.introduction = introduction
+        self.loop = loop
+        machine = TargetMachine(
+            target: target, limits: configuration.limits, seed: SystemRandomNumberGenerator.seed())
+        tick = TickSourceBox()
+        tick.source = TickSource { [unowned self] now in
+            self.loop.setNow(now)
+            self.step(.tick)
+        }
+        if let source = tick.source { loop.add(source) }
+    }
+
+    var isReady: Bool { machine.isReady }
+    var readyLinks: Int { machine.links.filter { $0.state == .ready }.count }
+    var waitingCount: Int { machine.waiting.count }
+    var pendingCount: Int { machine.pendingCount }
+
+    func setEndpoints(_ endpoints: [String]) {
+        step(.endpoints(endpoints.map { Endpoint.local($0, caller: configuration.service) }))
+    }
+
+    func localEndpoint(_ endpoint: String, _ change: LocalEndpoints.Change) {
+        switch change {
+        case .bound: step(.retryNow(endpoint: endpoint))
+        case .unbound:
+            for (id, link) in links where link.localEndpoint == endpoint { step(.lost(id, .disconnected)) }
+        }
+    }
+
+    func begin(_ call: PendingCall) {
+        guard !call.isCancelled.load(ordering: .relaxed) else {
+            return call.finish(.failure(BusError(.cancelled, executed: .no)))
+        }
+        counters.requests &+= 1
+        calls[call.id] = call
+        let isKeyed = call.method.repeatability == .keyed && !call.header.idempotencyKey.isEmpty
+        step(
+            .submit(
+                call.id,
+                CallFacts(
+                    isRepeatable: call.method.repeatability == .idempotent || isKeyed,
+                    bytes: call.payload.readableBytes, deadline: call.deadline,
+                    routeKey: call.method.route == .keyed ? call.routeKey : nil)))
+    }
+
+    func cancel(_ id: CallID) { step(.cancel(id)) }
+
+    /// Lets go of everything; what is in flight fails.
+    func shutDown() {
+        if let source = tick.source { loop.remove(source) }
+        for id in Array(links.keys) { closeLink(id) }
+        for call in calls.values {
+            call.finish(.failure(BusError(.unavailable, executed: .unknown, "the bus was shut down")))
+        }
+        calls.removeAll()
+    }
+
+    // MARK: Machine
+
+    private func step(_ event: TargetMachine.Event) {
+        var actions = spareActions.popLast() ?? []
+        machine.step(event, now: loop.now, actions: &actions)
+        for action in actions { perform(action) }
+        actions.removeAll(keepingCapacity: true)
+        spareActions.append(actions)
+        tick.source?.next = machine.nextTick
+    }
+
+    private func perform(_ action: TargetMachine.Action) {
+        switch action {
+        case .sendRequest(let link, let id, let attempt, let budget, let bytes, let hasMore):
+            guard let call = calls[id] else { return }
+            let prefix = Prefix(
+                kind: .request, flags: hasMore ? .moreChunks : [], priority: call.method.priority.rawValue,
+                attempt: attempt, requestID: id.rawValue, methodID: call.method.id, budgetMicroseconds: budget,
+                routeKey: call.routeKey)
+            send(link, prefix, payload: piece(call.payload, 0, bytes)) { call.header.encode(into: &$0) }
+        case .deliver(let id): deliver(id)
+        case .keep(let id):
+            guard let call = calls[id] else { return }
+            if let header = current.header { call.replyHeader = header }
+            var payload = current.payload
+            call.replyBody.writeBuffer(&payload)
+        case .forget(let id):
+            calls[id]?.replyHeader = nil
+            calls[id]?.replyBody = ByteBuffer()
+        case .fail(let id, let code, let executed, let retryAfter):
+            counters.failures &+= 1
+            calls.removeValue(forKey: id)?.finish(
+                .failure(BusError(code, executed: executed, retryAfterMilliseconds: retryAfter)))
+        case .sendChunk(let link, let id, let offset, let bytes, let isLast):
+            guard let call = calls[id] else { return }
+            let flags: FrameFlags = isLast ? .requestBody : [.requestBody, .moreChunks]
+            send(
+                link, Prefix(kind: .chunk, flags: flags, requestID: id.rawValue),
+                payload: piece(call.payload, offset, bytes))
+        case .sendCredit(let link, let id, let bytes):
+            send(
+                link, Prefix(kind: .credit, requestID: id.rawValue), payload: Credit(bytes: UInt64(bytes)).encoded)
+        case .sendCancel(let link, let id): send(link, Prefix(kind: .cancel, requestID: id.rawValue))
+        case .sendHello(let link): send(link, Prefix(kind: .hello), payload: introduction.encoded)
+        case .sendPing(let link): send(link, Prefix(kind: .ping))
+        case .open(let link, let endpoint): open(link, endpoint)
+        case .close(let link): closeLink(link)
+        case .observe(let observation):
+            if case .retried = observation { counters.retries &+= 1 }
+            configuration.observer?(observation)
+        }
+    }
+
+    private func piece(_ payload: ByteBuffer, _ offset: Int, _ bytes: Int) -> ByteBuffer {
+        if offset == 0, bytes == payload.readableBytes { return payload }
+        return payload.getSlice(at: payload.readerIndex + offset, length: bytes) ?? ByteBuffer()
+    }
+
+    private func deliver(_ id: CallID) {
+        guard let call = calls.removeValue(forKey: id) else { return }
+        counters.replies &+= 1
+        guard let header = call.replyHeader ?? current.header else { return }
+        var body = current.payload
+        if call.replyHeader != nil {
+            call.replyBody.writeBuffer(&body)
+            body = call.replyBody
+        }
+        if header.code == .ok {
+            call.finish(.reply(header, body))
+        } else {
+            call.finish(
+                .failure(
+                    BusError(
+                        header.code, executed: header.executed,
+                        retryAfterMilliseconds: header.retryAfterMilliseconds, header.message)))
+        }
+    }
+
+    // MARK: Sockets
+
+    private func send(
+        _ id: LinkID, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
+        header: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        guard let link = links[id] else { return }
+        let outcome = try? loop.scratch.send(on: link.socket, prefix, payload: payload, header: header)
+        if let source = link.source { loop.touch(source) }
+        // Credit keeps far below the high-water mark: a full queue means a stuck connection.
+        if outcome != .sent { loop.later { [weak self] in self?.step(.lost(id, .stalled)) } }
+    }
+
+    private func open(_ id: LinkID, _ endpoint: String) {
+        do throws(ZeroMQError) {
+            try connect(id, endpoint)
+        } catch {
+            closeLink(id)
+            loop.later { [weak self] in self?.step(.lost(id, .connectFailed)) }
+        }
+    }
+
+    private func connect(_ id: LinkID, _ endpoint: String) throws(ZeroMQError) {
+        let isLocal = Endpoint(endpoint) == .inproc
+        // libzmq would keep a socket that connects before the bind from ever ending.
+        if isLocal, !loop.localEndpoints.isBound(endpoint) { throw ZeroMQError("zmq_connect", number: ECONNREFUSED) }
+        let keys = configuration.serverKeys[target] ?? []
+        let serverKey = keys.isEmpty ? nil : keys[serverKeyIndex % keys.count]
+        if !isLocal, configuration.keys == nil || serverKey == nil {
+            throw ZeroMQError("zmq_connect", number: EACCES)
+        }
+        let socket = try loop.makeSocket(.dealer)
+        let link = Link(socket: socket, localEndpoint: isLocal ? endpoint : nil)
+        links[id] = link
+        try socket.prepareClient(
+            configuration.keys, serverKey: serverKey, isLocal: isLocal,
+            messageBytesMax: configuration.limits.messageBytesMax)
+        if !isLocal {
+            link.monitor = try SocketMonitor(socket, number: loop.nextNumber(), loop: loop) { [weak self] event in
+                self?.monitored(id, event)
+            }
+        }
+        link.source = loop.add(socket) { [weak self] budget in self?.receive(id, budget) ?? false }
+        try socket.connect(endpoint)
+        if isLocal { loop.later { [weak self] in self?.step(.connected(id)) } }
+    }
+
+    private func monitored(_ id: LinkID, _ event: SocketMonitor.Event) {
+        switch event {
+        case .ready: step(.connected(id))
+        case .failed: step(.lost(id, .connectFailed))
+        case .refused:
+            // During a rotation the replica may still have, or already have, the other key.
+            serverKeyIndex += 1
+            step(.lost(id, .refused))
+        case .disconnected:
+            // What arrived before the end still counts.
+            while receive(id, BusLoop.messagesPerTurnMax) {}
+            step(.lost(id, .disconnected))
+        }
+    }
+
+    private func closeLink(_ id: LinkID) {
+        guard let link = links.removeValue(forKey: id) else { return }
+        link.monitor?.close()
+        if let source = link.source { loop.remove(source) } else { link.socket.close() }
+    }
+
+    private func receive(_ id: LinkID, _ budget: Int) -> Bool {
+        for _ in 0..<budget {
+            guard let link = links[id] else { return false }
+            do {
+                guard try link.socket.receive(into: loop.scratch.message) else { return false }
+                let hasMore = loop.scratch.message.hasMore
+                let frame = try loop.scratch.read()
+                guard !hasMore else { throw WireError.badHeader }
+                try handle(id, frame)
+            } catch {
+                configuration.observer?(.badFrame)
+                step(.lost(id, .violation))
+                return false
+            }
+        }
+        return true
+    }
+
+    private func handle(_ id: LinkID, _ frame: FrameScratch.Frame) throws {
+        let call = CallID(rawValue: frame.prefix.requestID)
+        switch frame.prefix.kind {
+        case .reply:
+            let header = try ReplyHeader(decoding: frame.header)
+            current = Current(header: header, payload: frame.payload)
+            step(
+                .reply(
+                    id, call,
+                    ReplyFacts(
+                        code: header.code, executed: header.executed,
+                        retryAfterMilliseconds: header.retryAfterMilliseconds, bytes: frame.payload.readableBytes,
+                        hasMore: frame.prefix.flags.contains(.moreChunks))))
+            current = Current(payload: ByteBuffer())
+        case .chunk:
+            current = Current(payload: frame.payload)
+            step(
+                .chunk(
+                    id, call, bytes: frame.payload.readableBytes, isLast: !frame.prefix.flags.contains(.moreChunks),
+                    isAborted: frame.prefix.flags.contains(.aborted)))
+            current = Current(payload: ByteBuffer())
+        case .pong: step(.pong(id, isDraining: try Pong(decoding: frame.payload).isDraining))
+        case .credit:
+            step(.credit(id, call, bytes: Int(clamping: try Credit(decoding: frame.payload).bytes)))
+        case .ready:
+            let ready = try Introduction(decoding: frame.payload)
+            guard ready.service == target.rawValue, ready.versionMin <= 1, ready.versionMax >= 1 else {
+                return step(.lost(id, .refused))
+            }
+            step(
+                .introduced(
+                    id,
+                    ReplicaGrant(
+                        requestsMax: Int(clamping: ready.requestsMax), bytesMax: Int(clamping: ready.bytesMax),
+                        bodyBytesMax: Int(clamping: ready.payloadBytesMax))))
+        case .goAway: step(.goAway(id))
+        case .hello, .ping, .request, .cancel, .event, .streamBeat, .pull, .batch: throw WireError.unknownKind
+        }
+    }
+}
+
+/// Lets an initialiser make a tick source that refers to the object under construction.
+final class TickSourceBox { var source: TickSource? }
+
+/// Totals of one target since the start, for metrics.
+package struct TargetCounters: Sendable, Equatable {
+    package var requests: UInt64 = 0
+    package var replies: UInt64 = 0
+    package var failures: UInt64 = 0
+    package var retries: UInt64 = 0
+}
+
+extension SystemRandomNumberGenerator {
+    static func seed() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next()
+    }
+}

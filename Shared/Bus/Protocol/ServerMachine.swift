@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletWire
+
+/// Everything a service knows about its callers' connections and their requests.
+///
+/// A value without I/O. It promises that every REQUEST on a living connection is answered by exactly one REPLY; that no
+/// handler starts for a caller that may not call it, without remaining time, or beyond the granted credit; and that
+/// draining takes what is on the way, refuses what comes later, and ends.
+struct ServerMachine {
+    struct Request {
+        enum State: Equatable { case receiving, running, replying }
+        var state: State
+        let method: Method
+        let deadline: BusTime
+        var charge: Int
+        var body: BodyReceiver?
+        var reply: BodySender?
+        var isCancelled = false
+    }
+
+    struct Peer {
+        let service: ServiceName
+        var lastReceived: BusTime
+        var requests: [UInt64: Request] = [:]
+        var bytesInFlight = 0
+    }
+
+    let limits: BusLimits
+    /// Methods that have a handler.
+    private let handled: Set<UInt32>
+    private(set) var peers: [PeerID: Peer] = [:]
+    private(set) var runningCount = 0
+    private(set) var bodiesBytes = 0
+    private var refuseFrom: BusTime?
+    private var drainEnd: BusTime?
+    private var isPastGrace = false
+    private(set) var isDrained = false
+    /// No request reaches its deadline before this.
+    private var nextDeadline = BusTime.never
+    private var nextSilence = BusTime.never
+
+    init(handled: Set<UInt32>, limits: BusLimits) {
+        self.handled = handled
+        self.limits = limits
+    }
+
+    var isDraining: Bool { refuseFrom != nil }
+
+    var nextTick: BusTime {
+        var next = min(nextDeadline, nextSilence)
+        if !isDrained {
+            if let refuseFrom, !isPastGrace { next = min(next, refuseFrom) }
+            if let drainEnd { next = min(next, drainEnd) }
+        }
+        return next
+    }
+
+    mutating func step(_ event: Event, now: BusTime, actions: inout [Action]) {
+        switch event {
+        case .request(let peer, let id, let facts): request(peer, id, facts, now, &actions)
+        case .finished(let peer, let id, let bytes): finished(peer, id, bytes, now, &actions)
+        case .chunk(let peer, let id, let bytes, let isLast, let isAborted):
+            chunk(peer, id, bytes, isLast, isAborted, now, &actions)
+        case .credit(let peer, let id, let bytes): credit(peer, id, bytes, now, &actions)
+        case .cancel(let peer, let id): cancel(peer, id, now, &actions)
+        case .ping(let peer):
+            guard heard(peer, now, &actions) else { return }
+            actions.append(
+                .sendPong(peer, isDraining: isDraining, inFlight: peers[peer]?.requests.count ?? 0))
+        case .hello(let peer, let service): hello(peer, service, now, &actions)
+        case .violation(let peer): turnAway(peer, .violation, now, &actions)
+        case .lost(let peer, let loss): lose(peer, loss, now, &actions)
+        case .drain: drain(now, &actions)
+        case .tick: tick(now, &actions)
+        }
+    }
+}
+
+// MARK: - Peers
+
+extension ServerMachine {
+    private mutating func hello(
+        _ peer: PeerID, _ service: ServiceName, _ now: BusTime, _ actions: inout [Action]
+    ) {
+        if peers[peer] != nil { return turnAway(peer, .violation, now, &actions) }
+        guard !isDraining else { return actions.append(.sendGoAway(peer)) }
+        guard peers.count < limits.peersMax else {
+            actions.append(.sendGoAway(peer))
+            return actions.append(.observe(.peerRefused(reason: .tooMany)))
+        }
+        peers[peer] = Peer(service: service, lastReceived: now)
+        nextSilence = min(nextSilence, now + limits.silenceMax)
+        actions.append(.sendReady(peer))
+        actions.append(.observe(.peerReady(service)))
+    }
+
+    /// Notes that a peer lives. A peer that we do not know, or gave up, is told to introduce itself again.
+    private mutating func heard(_ peer: PeerID, _ now: BusTime, _ actions: inout [Action]) -> Bool {
+        guard peers[peer] != nil else {
+            actions.append(.sendGoAway(peer))
+            return false
+        }
+        peers[peer]?.lastReceived = now
+        return true
+    }
+
+    private mutating func turnAway(_ peer: PeerID, _ loss: LinkLoss, _ now: BusTime, _ actions: inout [Action]) {
+        actions.append(.observe(.badFrame))
+        actions.append(.sendGoAway(peer))
+        lose(peer, loss, now, &actions)
+    }
+
+    private mutating func lose(_ peer: PeerID, _ loss: LinkLoss, _ now: BusTime, _ actions: inout [Action]) {
+        guard let lost = peers.removeValue(forKey: peer) else { return }
+        actions.append(.observe(.peerLost(lost.service, reason: loss)))
+        for (id, request) in lost.requests {
+            switch request.state {
+            case .receiving:
+                bodiesBytes -= request.body?.received ?? 0
+                actions.append(.forget(peer, id))
+            case .running:
+                // The handler's answer goes nowhere, but it still runs until it notices.
+                actions.append(.cancelTask(peer, id))
+            case .replying: actions.append(.release(peer, id))
+            }
+        }
+        checkDrained(now, &actions)
+    }
+}
+
+// MARK: - Requests
+
+extension ServerMachine {
+    private mutating func request(
+        _ peer: PeerID, _ id: UInt64, _ facts: RequestFacts, _ now: BusTime, _ actions: inout [Action]
+    ) {
+        guard heard(peer, now, &actions), let known = peers[peer] else { return }
+        guard known.requests[id] == nil, facts.bytes <= limits.chunkBytesMax else {
+            return turnAway(peer, .violation, now, &actions)
+        }
+        let charge = facts.hasMore ? limits.windowBytesMax : facts.bytes
+        if let code = refusal(known, facts, charge, now) {
+            actions.append(.refuse(peer, id, code, retryAfterMilliseconds: code == .busy ? 20 : 0))
+            return actions.append(.observe(.requestRefused(caller: known.service, code: code)))
+        }
+        guard let method = MethodRegistry.method(id: facts.methodID) else { return }
+        let budget = min(facts.budgetMicroseconds, UInt64(limits.budgetMax.nanosecondsClamped / 1_000))
+        let deadline = now + .microseconds(Int64(budget))
+        nextDeadline = min(nextDeadline, deadline)
+        var request = Request(
+            state: facts.hasMore ? .receiving : .running, method: method, deadline: deadline, charge: charge)
+        peers[peer]?.bytesInFlight += charge
+        if facts.hasMore {
+            var body = BodyReceiver(firstPiece: facts.bytes)
+            let credit = body.takeCredit(limits: limits)
+            request.body = body
+            bodiesBytes += facts.bytes
+            peers[peer]?.requests[id] = request
+            actions.append(.keep(peer, id))
+            if credit > 0 { actions.append(.sendCredit(peer, id, bytes: credit)) }
+        } else {
+            peers[peer]?.requests[id] = request
+            runningCount += 1
+            actions.append(.start(peer, id, method, known.service, deadline: deadline))
+        }
+    }
+
+    /// Why a request may not start, if so. Nothing was executed then.
+    private func refusal(_ peer: Peer, _ facts: RequestFacts, _ charge: Int, _ now: BusTime) -> ErrorCode? {
+        guard let method = MethodRegistry.method(id: facts.methodID), handled.contains(facts.methodID) else {
+            return .unknownMethod
+        }
+        #if !MUTANT_BUS_AUTHORISATION_OFF
+            guard method.callers.contains(peer.service) else { return .notAuthorized }
+        #endif
+        if let refuseFrom, now >= refuseFrom { return .draining }
+        if facts.budgetMicroseconds == 0 { return .deadlineExceeded }
+        if peer.requests.count >= limits.requestsMax || peer.bytesInFlight + charge > limits.bytesMax { return .busy }
+        if runningCount >= limits.runningMax { return .busy }
+        if facts.hasMore, bodiesBytes + charge > limits.bodiesBytesMax { return .busy }
+        return nil
+    }
+
+    private mutating func chunk(
+        _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ isLast: Bool, _ isAborted: Bool, _ now: BusTime,
+        _ actions: inout [Action]
+    ) {
+        guard heard(peer, now, &actions) else { return }
+        // The rest of a body that was refused may still be on its way.
+        guard var request = peers[peer]?.requests[id], request.state == .receiving, var body = request.body else {
+            return
+        }
+        if isAborted { return refuse(peer, id, .cancelled, &actions) }
+        if bodiesBytes + bytes > limits.bodiesBytesMax { return refuse(peer, id, .busy, &actions) }
+        switch body.receive(bytes, limits: limits) {
+        case .violation: turnAway(peer, .violation, now, &actions)
+        case .tooLarge: refuse(peer, id, .payloadTooLarge, &actions)
+        case .accepted(let credit):
+            bodiesBytes += bytes
+            request.body = body
+            if isLast {
+                guard runningCount < limits.runningMax else {
+                    peers[peer]?.requests[id] = request
+                    return refuse(peer, id, .busy, &actions)
+                }
+                bodiesBytes -= body.received
+                request.body = nil
+                request.state = .running
+                runningCount += 1
+                peers[peer]?.requests[id] = request
+                let service = peers[peer]?.service ?? .operator
+                actions.append(.start(peer, id, request.method, service, deadline: request.deadline))
+            } else {
+                peers[peer]?.requests[id] = request
+                actions.append(.keep(peer, id))
+                if credit > 0 { actions.append(.sendCredit(peer, id, bytes: credit)) }
+            }
+        }
+    }
+
+    /// Answers a request whose body is still being received.
+    private mutating func refuse(_ peer: PeerID, _ id: UInt64, _ code: ErrorCode, _ actions: inout [Action]) {
+        guard let request = remove(peer, id) else { return }
+        bodiesBytes -= request.body?.received ?? 0
+        actions.append(.forget(peer, id))
+        actions.append(.refuse(peer, id, code, retryAfterMilliseconds: 0))
+    }
+
+    private mutating func cancel(_ peer: PeerID, _ id: UInt64, _ now: BusTime, _ actions: inout [Action]) {
+        guard heard(peer, now, &actions), let request = peers[peer]?.requests[id] else { return }
+        switch request.state {
+        case .receiving: refuse(peer, id, .cancelled, &actions)
+        case .running:
+            guard !request.isCancelled else { return }
+            peers[peer]?.requests[id]?.isCancelled = true
+            actions.append(.cancelTask(peer, id))
+        case .replying:
+            _ = remove(peer, id)
+            actions.append(.sendAbort(peer, id))
+            actions.append(.release(peer, id))
+            checkDrained(now, &actions)
+        }
+    }
+
+    private mutating func finished(
+        _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ now: BusTime, _ actions: inout [Action]
+    ) {
+        runningCount -= 1
+        guard let request = peers[peer]?.requests[id], request.state == .running else {
+            actions.append(.release(peer, id))
+            return checkDrained(now, &actions)
+        }
+        // Nobody waits for the rest of a long answer to a request that was cancelled: its head settles it.
+        var reply = BodySender(total: request.isCancelled ? 0 : bytes, limits: limits)
+        let first = reply.next() ?? (offset: 0, bytes: 0, isLast: true)
+        actions.append(.sendReply(peer, id, bytes: first.bytes, hasMore: !first.isLast))
+        if first.isLast {
+            _ = remove(peer, id)
+            actions.append(.release(peer, id))
+            checkDrained(now, &actions)
+        } else {
+            peers[peer]?.requests[id]?.state = .replying
+            peers[peer]?.requests[id]?.reply = reply
+            sendChunks(peer, id, now, &actions)
+        }
+    }
+
+    private mutating func sendChunks(_ peer: PeerID, _ id: UInt64, _ now: BusTime, _ actions: inout [Action]) {
+        while let piece = peers[peer]?.requests[id]?.reply?.next() {
+            actions.append(.sendChunk(peer, id, offset: piece.offset, bytes: piece.bytes, isLast: piece.isLast))
+            guard piece.isLast else { continue }
+            _ = remove(peer, id)
+            actions.append(.release(peer, id))
+            checkDrained(now, &actions)
+        }
+    }
+
+    private mutating func credit(
+        _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ now: BusTime, _ actions: inout [Action]
+    ) {
+        guard heard(peer, now, &actions), peers[peer]?.requests[id]?.state == .replying else { return }
+        guard peers[peer]?.requests[id]?.reply?.grant(bytes, limits: limits) == true else {
+            return turnAway(peer, .violation, now, &actions)
+        }
+        sendChunks(peer, id, now, &actions)
+    }
+
+    private mutating func remove(_ peer: PeerID, _ id: UInt64) -> Request? {
+        guard let request = peers[peer]?.requests.removeValue(forKey: id) else { return nil }
+        peers[peer]?.bytesInFlight -= request.charge
+        return request
+    }
+}
+
+// MARK: - Time and draining
+
+extension ServerMachine {
+    private mutating func drain(_ now: BusTime, _ actions: inout [Action]) {
+        guard refuseFrom == nil else { return }
+        refuseFrom = now + limits.drainGrace
+        drainEnd = now + limits.drainMax
+        for peer in peers.keys { actions.append(.sendGoAway(peer)) }
+        checkDrained(now, &actions)
+    }
+
+    /// Drained: nothing runs or waits to be sent, and what was on its way has had its time; or the time is over.
+    private mutating func checkDrained(_ now: BusTime, _ actions: inout [Action]) {
+        guard let refuseFrom, let drainEnd, !isDrained else { return }
+        let isIdle = runningCount == 0 && peers.values.allSatisfy { $0.requests.isEmpty }
+        guard (isIdle && (now >= refuseFrom || peers.isEmpty)) || now >= drainEnd else { return }
+        isDrained = true
+        actions.append(.observe(.drained))
+    }
+
+    private mutating func tick(_ now: BusTime, _ actions: inout [Action]) {
+        if now >= nextSilence {
+            for (peer, known) in peers where now >= known.lastReceived + limits.silenceMax {
+                lose(peer, .silent, now, &actions)
+            }
+            nextSilence = peers.values.map { $0.lastReceived + limits.silenceMax }.min() ?? .never
+        }
+        if now >= nextDeadline { tickDeadlines(now, &actions) }
+        checkDrained(now, &actions)
+        if let refuseFrom, now >= refuseFrom { isPastGrace = true }
+    }
+
+    private mutating func tickDeadlines(_ now: BusTime, _ actions: inout [Action]) {
+        nextDeadline = .never
+        for (peer, known) in peers {
+            for (id, request) in known.requests where !request.isCancelled && request.state != .replying {
+                if request.deadline > now {
+                    nextDeadline = min(nextDeadline, request.deadline)
+                } else if request.state == .receiving {
+                    refuse(peer, id, .deadlineExceeded, &actions)
+                } else {
+                    peers[peer]?.requests[id]?.isCancelled = true
+                    actions.append(.cancelTask(peer, id))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CZeroMQ
+internal import Glibc
+
+/// The bus thread's own state and its loop. Everything here runs on that thread alone.
+///
+/// A turn: commands and jobs, sockets that have something (at most 256 messages each), timers, then sleep in `epoll`.
+/// libzmq's descriptors are edge-triggered: a socket is looked at again after every edge, after every send, and until a
+/// receive found nothing.
+final class BusLoop {
+    static let messagesPerTurnMax = 256
+    /// A longer turn is reported: some handler blocks or computes where it should not.
+    private static let turnMax: Int64 = 1_000_000
+
+    private let inbox: BusInbox
+    private var context: ZeroMQContext?
+    private let epoll: Int32
+    private var sources: [UInt64: SocketSource] = [:]
+    private var nextSource: UInt64 = 1
+    private var hot: [SocketSource] = []
+    private var ticks: [TickSource] = []
+    private var jobs: [UnownedJob] = []
+    private var runningJobs: [UnownedJob] = []
+    private var commands: [BusInbox.Command] = []
+    private var isEnding = false
+    /// Lets `inproc` links know when an endpoint appears or goes, which libzmq does not tell.
+    let localEndpoints = LocalEndpoints()
+    var authenticator: Authenticator?
+    private(set) var now = BusLoop.clock()
+    /// Seconds since 1970-01-01 UTC, read once a turn; decides about the end of keys.
+    private(set) var wallSeconds = BusLoop.wallClock()
+    private var number: UInt64 = 0
+    private var deferred: [() -> Void] = []
+    /// Turns that took longer than a millisecond.
+    private(set) var longTurns: UInt64 = 0
+    var observers: [UInt64: (BusObservation) -> Void] = [:]
+    /// One room for every frame that is written, and for every one that is read.
+    let scratch = FrameScratch()
+
+    init(inbox: BusInbox) throws(ZeroMQError) {
+        self.inbox = inbox
+        context = try ZeroMQContext()
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard epoll >= 0 else { throw ZeroMQError("epoll_create1", number: errno) }
+        watch(inbox.descriptor, id: 0)
+    }
+
+    deinit { _ = Glibc.close(epoll) }
+
+    static func clock() -> BusTime {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return BusTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+
+    private static func wallClock() -> Int64 { Int64(time(nil)) }
+
+    func setNow(_ time: BusTime) { now = time }
+
+    /// Brings `now` up to date in the middle of a turn, for work that begins a deadline.
+    func refreshNow() { now = Self.clock() }
+
+    /// A number that no one else on this thread has.
+    func nextNumber() -> UInt64 {
+        number += 1
+        return number
+    }
+
+    /// Runs `body` later in this turn or in the next: for what must not happen inside a machine's step.
+    func later(_ body: @escaping () -> Void) { deferred.append(body) }
+
+    // MARK: Sockets
+
+    func makeSocket(_ kind: ZeroMQSocket.Kind) throws(ZeroMQError) -> ZeroMQSocket {
+        guard context != nil, let socket = try context?.makeSocket(kind) else {
+            throw ZeroMQError("zmq_socket", number: ENOTSOCK)
+        }
+        return socket
+    }
+
+    /// Watches a socket until `remove`.
+    func add(_ socket: ZeroMQSocket, drain: @escaping (Int) -> Bool) -> SocketSource {
+        let source = SocketSource(id: nextSource, socket: socket, drain: drain)
+        nextSource += 1
+        sources[source.id] = source
+        watch(socket.descriptor, id: source.id)
+        touch(source)
+        return source
+    }
+
+    /// Stops watching and closes the socket.
+    func remove(_ source: SocketSource) {
+        guard sources.removeValue(forKey: source.id) != nil else { return }
+        _ = epoll_ctl(epoll, EPOLL_CTL_DEL, source.socket.descriptor, nil)
+        source.socket.close()
+    }
+
+    /// Looks at the socket in this turn: a send may have swallowed the edge of something that arrived.
+    func touch(_ source: SocketSource) {
+        guard !source.isHot else { return }
+        source.isHot = true
+        hot.append(source)
+    }
+
+    func add(_ tick: TickSource) { ticks.append(tick) }
+    func remove(_ tick: TickSource) { ticks.removeAll { $0 === tick } }
+
+    private func watch(_ descriptor: Int32, id: UInt64) {
+        var event = unsafe epoll_event()
+        unsafe event.events = EPOLLIN.rawValue | EPOLLET.rawValue
+        unsafe event.data.u64 = id
+        _ = unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event)
+    }
+
+    // MARK: Loop
+
+    /// A job from this thread itself needs no lock.
+    func enqueueHere(_ job: UnownedJob) { jobs.append(job) }
+
+    func run(on executor: () -> UnownedTaskExecutor?) {
+        while !isEnding {
+            let start = Self.clock()
+            now = start
+            wallSeconds = Self.wallClock()
+            inbox.take(&commands)
+            for command in commands {
+                switch command {
+                case .job(let job): jobs.append(job)
+                case .run(let body): body(self)
+                case .end: isEnding = true
+                }
+            }
+            commands.removeAll(keepingCapacity: true)
+            unsafe runJobs(on: executor)
+            drainHot()
+            unsafe runJobs(on: executor)
+            let end = Self.clock()
+            now = end
+            for tick in ticks where tick.next <= end { tick.tick(end) }
+            runDeferred()
+            noteTurn(Self.clock().nanoseconds - start.nanoseconds)
+            sleep()
+        }
+        shutDown()
+    }
+
+    private func runJobs(on executor: () -> UnownedTaskExecutor?) {
+        guard !jobs.isEmpty, let executor = unsafe executor() else { return }
+        swap(&jobs, &runningJobs)
+        for job in runningJobs { unsafe job.runSynchronously(on: executor) }
+        runningJobs.removeAll(keepingCapacity: true)
+    }
+
+    private func runDeferred() {
+        guard !deferred.isEmpty else { return }
+        let bodies = deferred
+        deferred.removeAll(keepingCapacity: true)
+        for body in bodies { body() }
+    }
+
+    private func drainHot() {
+        guard !hot.isEmpty else { return }
+        let round = hot
+        hot.removeAll(keepingCapacity: true)
+        for source in round {
+            source.isHot = false
+            guard !source.socket.isClosed else { continue }
+            if source.drain(Self.messagesPerTurnMax), !source.socket.isClosed { touch(source) }
+        }
+    }
+
+    private func noteTurn(_ nanoseconds: Int64) {
+        guard nanoseconds > Self.turnMax else { return }
+        longTurns += 1
+        for observer in observers.values { observer(.longTurn(.nanoseconds(nanoseconds))) }
+    }
+
+    private func sleep() {
+        var timeout: Int32 = 0
+        let isIdle = jobs.isEmpty && hot.isEmpty && deferred.isEmpty && inbox.startSleeping()
+        if isIdle {
+            let next = ticks.reduce(BusTime.never) { min($0, $1.next) }
+            let wait = next.nanoseconds - Self.clock().nanoseconds
+            timeout = next == .never ? -1 : Int32(clamping: max(0, (wait + 999_999) / 1_000_000))
+        }
+        var events = unsafe [64 of epoll_event](repeating: epoll_event())
+        var span = unsafe events.mutableSpan
+        let count = unsafe span.withUnsafeMutableBufferPointer { buffer in
+            unsafe epoll_wait(epoll, buffer.baseAddress, Int32(buffer.count), timeout)
+        }
+        guard count > 0 else { return }
+        for index in 0..<Int(count) {
+            let id = unsafe events[index].data.u64
+            if id == 0 {
+                inbox.acknowledge()
+            } else if let source = sources[id] {
+                touch(source)
+            }
+        }
+    }
+
+    /// Closes every socket and the context. Jobs still run after it.
+    func shutDown() {
+        for source in Array(sources.values) { remove(source) }
+        hot.removeAll()
+        ticks.removeAll()
+        authenticator = nil
+        if let context = context.take() { context.terminate() }
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A socket that the bus thread watches, and what to do with what arrives.
+final class SocketSource {
+    let id: UInt64
+    let socket: ZeroMQSocket
+    /// Takes at most so many messages; returns whether there may be more.
+    let drain: (Int) -> Bool
+    /// Stands in the list of sockets to look at in this turn.
+    var isHot = false
+
+    init(id: UInt64, socket: ZeroMQSocket, drain: @escaping (Int) -> Bool) {
+        self.id = id
+        self.socket = socket
+        self.drain = drain
+    }
+}
+
+/// Something with timers: `tick` runs at `next`.
+final class TickSource {
+    var next = BusTime.never
+    let tick: (BusTime) -> Void
+
+    init(_ tick: @escaping (BusTime) -> Void) { self.tick = tick }
+}
