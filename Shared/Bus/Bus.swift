@@ -179,6 +179,12 @@ package final class Bus: Sendable {
         }
     }
 
+    /// Closes every socket of the node at once; what is in flight fails.
+    package func shutDownNow() {
+        let node = node
+        thread.performAndWait { _ in node.value.shutDown() }
+    }
+
     /// `@unchecked`: read only inside `BusThread.perform` and its kin.
     private struct ConfinedNode: @unchecked Sendable {
         let value: BusNode

@@ -111,9 +111,7 @@ func eventually(
 @Sendable func echo(_ request: InboundRequest) async -> OutboundReply { OutboundReply(payload: request.payload) }
 
 func bytes(_ count: Int) -> ByteBuffer {
-    var buffer = ByteBuffer()
-    for index in 0..<count { buffer.writeInteger(UInt8(truncatingIfNeeded: index &* 31 &+ index >> 8)) }
-    return buffer
+    ByteBuffer(bytes: (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) })
 }
 
 /// The error that `body` throws, or nil.

@@ -84,14 +84,14 @@ final class ServerNode {
         for listener in listeners.values {
             for (routing, identity) in listener.identities
             where listener.localCaller == nil && list.entries[identity.key]?.service != identity.service {
-                forget(PeerID(listener: listener.number, routing: routing), .refused)
+                turnAway(PeerID(listener: listener.number, routing: routing))
             }
         }
     }
 
     func shutDown() {
         if let source = tick.source { loop.remove(source) }
-        for peer in machine.peers.keys { send(peer, Prefix(kind: .goAway)) }
+        for peer in machine.peers.keys { send(peer, Prefix(kind: .goAway, flags: .aborted)) }
         for listener in listeners.values {
             listener.monitor?.close()
             if let source = listener.source { loop.remove(source) } else { listener.socket.close() }
@@ -150,7 +150,8 @@ final class ServerNode {
         case .sendCredit(let peer, let id, let bytes):
             send(peer, Prefix(kind: .credit, requestID: id), payload: Credit(bytes: UInt64(bytes)).encoded)
         case .sendReady(let peer): send(peer, Prefix(kind: .ready), payload: introduction.encoded)
-        case .sendGoAway(let peer): send(peer, Prefix(kind: .goAway))
+        case .sendGoAway(let peer, let isFinal):
+            send(peer, Prefix(kind: .goAway, flags: isFinal ? .aborted : []))
         case .observe(let observation):
             if case .peerLost = observation { pruneIdentities() }
             configuration.observer?(observation)
@@ -234,6 +235,12 @@ final class ServerNode {
         loop.later { [weak self] in self?.forget(peer, loss) }
     }
 
+    /// Ends a connection whose key is not, or no longer, welcome.
+    private func turnAway(_ peer: PeerID) {
+        send(peer, Prefix(kind: .goAway, flags: .aborted))
+        forget(peer, .refused)
+    }
+
     private func forget(_ peer: PeerID, _ loss: LinkLoss) {
         listeners[peer.listener]?.identities[peer.routing] = nil
         step(.lost(peer, loss))
@@ -269,8 +276,7 @@ final class ServerNode {
             // Checked with every message, so that a key's end ends its living links too.
             guard identity.notAfter > loop.wallSeconds else {
                 configuration.observer?(.peerRefused(reason: .expiredKey))
-                send(peer, Prefix(kind: .goAway))
-                return forget(peer, .refused)
+                return turnAway(peer)
             }
         }
         switch frame.prefix.kind {
@@ -303,7 +309,7 @@ final class ServerNode {
     private func hello(_ peer: PeerID, _ listener: Listener, _ introduction: Introduction) {
         func refuse(_ reason: BusObservation.PeerRefusal) {
             configuration.observer?(.peerRefused(reason: reason))
-            send(peer, Prefix(kind: .goAway))
+            turnAway(peer)
         }
         let identity: Listener.Identity
         if let caller = listener.localCaller {

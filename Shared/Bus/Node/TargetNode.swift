@@ -298,7 +298,7 @@ final class TargetNode {
                     ReplicaGrant(
                         requestsMax: Int(clamping: ready.requestsMax), bytesMax: Int(clamping: ready.bytesMax),
                         bodyBytesMax: Int(clamping: ready.payloadBytesMax))))
-        case .goAway: step(.goAway(id))
+        case .goAway: step(frame.prefix.flags.contains(.aborted) ? .lost(id, .closed) : .goAway(id))
         case .hello, .ping, .request, .cancel, .event, .streamBeat, .pull, .batch: throw WireError.unknownKind
         }
     }

@@ -34,7 +34,8 @@ extension ServerMachine {
     enum Action: Equatable {
         case sendReady(PeerID)
         case sendPong(PeerID, isDraining: Bool, inFlight: Int)
-        case sendGoAway(PeerID)
+        /// Final: the connection is over now, also for what is in flight. Else: no new requests, please.
+        case sendGoAway(PeerID, isFinal: Bool)
         case sendCredit(PeerID, UInt64, bytes: Int)
         /// A small REPLY that the bus answers itself; nothing was executed.
         case refuse(PeerID, UInt64, ErrorCode, retryAfterMilliseconds: UInt32)

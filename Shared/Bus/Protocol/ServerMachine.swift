@@ -84,9 +84,9 @@ extension ServerMachine {
         _ peer: PeerID, _ service: ServiceName, _ now: BusTime, _ actions: inout [Action]
     ) {
         if peers[peer] != nil { return turnAway(peer, .violation, now, &actions) }
-        guard !isDraining else { return actions.append(.sendGoAway(peer)) }
+        guard !isDraining else { return actions.append(.sendGoAway(peer, isFinal: true)) }
         guard peers.count < limits.peersMax else {
-            actions.append(.sendGoAway(peer))
+            actions.append(.sendGoAway(peer, isFinal: true))
             return actions.append(.observe(.peerRefused(reason: .tooMany)))
         }
         peers[peer] = Peer(service: service, lastReceived: now)
@@ -98,7 +98,7 @@ extension ServerMachine {
     /// Notes that a peer lives. A peer that we do not know, or gave up, is told to introduce itself again.
     private mutating func heard(_ peer: PeerID, _ now: BusTime, _ actions: inout [Action]) -> Bool {
         guard peers[peer] != nil else {
-            actions.append(.sendGoAway(peer))
+            actions.append(.sendGoAway(peer, isFinal: true))
             return false
         }
         peers[peer]?.lastReceived = now
@@ -107,7 +107,7 @@ extension ServerMachine {
 
     private mutating func turnAway(_ peer: PeerID, _ loss: LinkLoss, _ now: BusTime, _ actions: inout [Action]) {
         actions.append(.observe(.badFrame))
-        actions.append(.sendGoAway(peer))
+        actions.append(.sendGoAway(peer, isFinal: true))
         lose(peer, loss, now, &actions)
     }
 
@@ -300,7 +300,7 @@ extension ServerMachine {
         guard refuseFrom == nil else { return }
         refuseFrom = now + limits.drainGrace
         drainEnd = now + limits.drainMax
-        for peer in peers.keys { actions.append(.sendGoAway(peer)) }
+        for peer in peers.keys { actions.append(.sendGoAway(peer, isFinal: false)) }
         checkDrained(now, &actions)
     }
 
