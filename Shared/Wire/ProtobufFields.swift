@@ -91,6 +91,9 @@ struct FieldReader {
     }
 
     mutating func skip(_ type: FieldWireType) throws(WireError) {
+        #if MUTANT_WIRE_UNKNOWN_FIELDS_REFUSED
+            throw .badHeader
+        #endif
         switch type {
         case .varint: _ = try rawVarint()
         case .fixed64: guard buffer.readSlice(length: 8) != nil else { throw .badHeader }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// A bounded first-in first-out queue between tasks and the threads that own connections.
+///
+/// `@unchecked Sendable`: everything mutable is touched under `mutex` only.
+@safe final class JobQueue<Job>: @unchecked Sendable {
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var jobs: [Job] = []
+    /// Position of the next job; the array is compacted when it is empty.
+    private var head = 0
+    private var isClosed = false
+    private let capacity: Int
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe pthread_mutex_init(mutex, nil)
+        unsafe pthread_cond_init(condition, nil)
+    }
+
+    deinit {
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe pthread_cond_destroy(condition)
+        unsafe mutex.deallocate()
+        unsafe condition.deallocate()
+    }
+
+    enum PushResult { case accepted, full, closed }
+
+    func push(_ job: Job) -> PushResult {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        if isClosed { return .closed }
+        if jobs.count - head >= capacity { return .full }
+        jobs.append(job)
+        unsafe pthread_cond_signal(condition)
+        return .accepted
+    }
+
+    /// The next job; waits for one. Nil once the queue is closed and empty.
+    func pop() -> Job? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        while head == jobs.count {
+            if isClosed { return nil }
+            unsafe pthread_cond_wait(condition, mutex)
+        }
+        return take()
+    }
+
+    /// The next job if one waits and `accepts` it.
+    func popIfWaiting(where accepts: (Job) -> Bool) -> Job? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        guard head < jobs.count, accepts(jobs[head]) else { return nil }
+        return take()
+    }
+
+    private func take() -> Job {
+        let job = jobs[head]
+        head += 1
+        if head == jobs.count {
+            jobs.removeAll(keepingCapacity: true)
+            head = 0
+        } else if head >= 1_024 {
+            jobs.removeFirst(head)
+            head = 0
+        }
+        return job
+    }
+
+    var waiting: Int {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return jobs.count - head
+    }
+
+    /// Refuses new jobs; those that wait are still handed out.
+    func close() {
+        unsafe pthread_mutex_lock(mutex)
+        isClosed = true
+        unsafe pthread_cond_broadcast(condition)
+        unsafe pthread_mutex_unlock(mutex)
+    }
+}
