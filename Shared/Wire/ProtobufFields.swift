@@ -93,13 +93,14 @@ struct FieldReader {
     mutating func skip(_ type: FieldWireType) throws(WireError) {
         #if MUTANT_WIRE_UNKNOWN_FIELDS_REFUSED
             throw .badHeader
+        #else
+            switch type {
+            case .varint: _ = try rawVarint()
+            case .fixed64: guard buffer.readSlice(length: 8) != nil else { throw .badHeader }
+            case .fixed32: guard buffer.readSlice(length: 4) != nil else { throw .badHeader }
+            case .bytes: _ = try message(type)
+            }
         #endif
-        switch type {
-        case .varint: _ = try rawVarint()
-        case .fixed64: guard buffer.readSlice(length: 8) != nil else { throw .badHeader }
-        case .fixed32: guard buffer.readSlice(length: 4) != nil else { throw .badHeader }
-        case .bytes: _ = try message(type)
-        }
     }
 
     private mutating func rawVarint() throws(WireError) -> UInt64 {

@@ -2,6 +2,7 @@
 
 import Foundation
 import MartletDatabase
+import Synchronization
 import Testing
 
 /// The traps of group commit on SQLite (D20), and what it promises.
@@ -11,12 +12,19 @@ struct GroupCommitTests {
     private func together(
         _ database: Database, _ writes: [@Sendable (DatabaseSession) throws -> Void]
     ) async throws -> [(any Error)?] {
+        let entered = DispatchSemaphore(value: 0)
         let gate = DispatchSemaphore(value: 0)
         let results = try await withThrowingTaskGroup(of: (Int, (any Error)?).self) { group in
             group.addTask {
-                _ = try await database.write { _ in gate.wait() }
+                _ = try await database.write(alone: true) { _ in
+                    entered.signal()
+                    gate.wait()
+                    // Open for good: the closure may run more than once.
+                    gate.signal()
+                }
                 return (-1, nil)
             }
+            try await database.read { _ in entered.wait() }
             for (position, write) in writes.enumerated() {
                 group.addTask {
                     do {
@@ -45,15 +53,21 @@ struct GroupCommitTests {
                     create table child (p integer references parent (id) deferrable initially deferred) strict
                     """)
             }
+            let runs = Mutex(0)
             let errors = try await together(
                 database,
                 [
-                    { try $0.execute("insert into parent values (1)") },
+                    {
+                        runs.withLock { $0 += 1 }
+                        try $0.execute("insert into parent values (1)")
+                    },
                     { try $0.execute("insert into child values (99)") },
                     { try $0.execute("insert into parent values (2)") },
                 ])
             #expect(errors[0] == nil && errors[2] == nil)
             #expect((errors[1] as? DatabaseError)?.sqlState == "23503")
+            // The culprit is found before COMMIT: the neighbours' work is not done twice.
+            #expect(runs.withLock { $0 } == 1)
             let counts = try await database.read {
                 try $0.query("select (select count(*) from parent), (select count(*) from child)")[0].values
             }

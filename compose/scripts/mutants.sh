@@ -24,7 +24,7 @@ for flag in "${flags[@]}"; do
     swift build --build-tests --scratch-path "$scratch" >"$log" 2>&1 ||
         { tail -20 "$log" >&2; echo "$flag does not build." >&2; exit 1; }
     # A planted bug may also make a test wait for ever; the issue that it recorded before counts.
-    if timeout 120 swift test --skip-build --scratch-path "$scratch" --filter "$suite" >"$log" 2>&1; then
+    if timeout 120 stdbuf -oL swift test --skip-build --scratch-path "$scratch" --filter "$suite" >"$log" 2>&1; then
         echo "$flag was not caught by $suite." >&2
         exit 1
     fi
