@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+
+/// The few file operations that a start needs, with the path in every error.
+package enum PosixFile {
+    package struct Failure: Error, Sendable, CustomStringConvertible {
+        package let path: String
+        package let number: Int32
+        package let call: String
+        package var description: String { "\(path): \(call): \(PosixFile.text(of: number))" }
+    }
+
+    /// The system's words for an error number.
+    package static func text(of number: Int32) -> String {
+        guard let text = strerror(number) else { return "error \(number)" }
+        return String(cString: text)
+    }
+
+    package static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    package static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0
+    }
+
+    /// The whole file as UTF-8 text; nil if there is none. Throws if it is longer than `bytesMax`.
+    package static func read(_ path: String, bytesMax: Int) throws(Failure) -> String? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw Failure(path: path, number: errno, call: "open")
+        }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16_384)
+        while true {
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw Failure(path: path, number: errno, call: "read")
+            }
+            if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+            bytes.append(contentsOf: chunk[..<count])
+            guard bytes.count <= bytesMax else { throw Failure(path: path, number: EFBIG, call: "read") }
+        }
+    }
+
+    /// Replaces a file in one step, so that a reader sees the old text or the new.
+    package static func replace(_ path: String, with text: String, mode: UInt32 = 0o600) throws(Failure) {
+        let temporary = "\(path).\(getpid()).new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw Failure(path: temporary, number: errno, call: "open") }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                let failure = Failure(path: temporary, number: errno, call: "write")
+                close(descriptor)
+                unlink(temporary)
+                throw failure
+            }
+            rest = rest.dropFirst(count)
+        }
+        close(descriptor)
+        guard rename(temporary, path) == 0 else { throw Failure(path: path, number: errno, call: "rename") }
+    }
+
+    /// Makes a folder and those above it; an existing one is left as it is.
+    package static func makeFolder(_ path: String, mode: UInt32) throws(Failure) {
+        if isFolder(path) { return }
+        if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+            try makeFolder(String(path[..<slash]), mode: 0o755)
+        }
+        guard mkdir(path, mode) == 0 || errno == EEXIST else {
+            throw Failure(path: path, number: errno, call: "mkdir")
+        }
+    }
+
+    package static var workingDirectory: String {
+        guard let path = getcwd(nil, 0) else { return "." }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    /// `path` from the root on; a relative one begins at `base`.
+    package static func absolute(_ path: String, from base: String = workingDirectory) -> String {
+        if path.hasPrefix("/") { return path }
+        if path == "." { return base }
+        return base + "/" + (path.hasPrefix("./") ? String(path.dropFirst(2)) : path)
+    }
+}
