@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletDatabase
+
+extension PostgresEngine {
+    package func migrate(_ files: [MigrationFile]) async throws -> MigrationReport {
+        let entries = try await administration.read { session in
+            try session.query("select version, checksum from martlet.migration order by version").map {
+                MigrationLedger.Entry(version: $0[0].textValue ?? "", checksum: $0[1].textValue ?? "")
+            }
+        }
+        let pending = try MigrationLedger(entries: entries).pending(files)
+        for file in pending { try await apply(file) }
+        if !pending.isEmpty { try await reloadSchema() }
+        return MigrationReport(applied: pending.map(\.fileName), present: entries.count)
+    }
+
+    private func apply(_ file: MigrationFile) async throws {
+        try await administration.write(alone: true) { session in
+            // Another process may be migrating the same database: the second one finds the file applied.
+            try session.execute("lock table martlet.migration in share row exclusive mode")
+            let known = try session.query("select from martlet.migration where version = $1", [.text(file.version)])
+            guard known.isEmpty else { return }
+            try Self.run(file.sql, fileName: file.fileName, session)
+            try session.execute(
+                "insert into martlet.migration (version, file, checksum, sql) values ($1, $2, $3, $4)",
+                [
+                    .text(file.version), .text(file.fileName), .text(ContentDigest.text(of: file.sql)),
+                    .text(file.sql),
+                ])
+        }
+    }
+
+    package func seed(_ sql: String, fileName: String) async throws -> Bool {
+        try await administration.write(alone: true) { session in
+            try session.execute("lock table martlet.seed in share row exclusive mode")
+            guard try session.query("select from martlet.seed").isEmpty else { return false }
+            try Self.run(sql, fileName: fileName, session)
+            try session.execute("insert into martlet.seed (file) values ($1)", [.text(fileName)])
+            return true
+        }
+    }
+
+    /// Runs a file as the application's owner, statement by statement, and leaves the transaction as it found it.
+    private static func run(_ sql: String, fileName: String, _ session: DatabaseSession) throws {
+        try session.executeScript("set local role postgres")
+        for statement in PostgresScript.statements(of: sql) {
+            do {
+                try session.executeScript(statement.sql)
+            } catch let error {
+                let reason = [error.message, error.detail, error.hint].compactMap(\.self).joined(separator: "; ")
+                throw MigrationFailure(
+                    file: fileName, line: statement.line, reason: reason, sqlState: error.sqlState)
+            }
+        }
+        // A file may have changed settings; ours must not follow them.
+        try session.executeScript("set local role none; set local search_path = public, extensions")
+    }
+}

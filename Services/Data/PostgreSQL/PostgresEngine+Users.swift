@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletDatabase
+
+extension PostgresEngine {
+    package func putUser(_ change: UserChange, session: RequestSession) async throws -> UserOutcome {
+        try await refusing(UserOutcome.refused) {
+            try await self.administration.write(deadline: session.deadline) { try Self.put(change, session, $0) }
+        }
+    }
+
+    package func deleteUser(id: String, session: RequestSession) async throws -> UserDeletion {
+        try await refusing(UserDeletion.refused) {
+            try await self.administration.write(deadline: session.deadline) { database in
+                try Self.become(session, database)
+                let deleted = try database.execute("delete from auth.users where id = $1", [.text(id)])
+                try database.executeScript("set local role none")
+                try database.execute("delete from martlet.user_version where id = $1", [.text(id)])
+                try database.execute(
+                    "insert into martlet.user_tombstone (id) values ($1) on conflict do nothing", [.text(id)])
+                return deleted > 0 ? .deleted : .absent
+            }
+        }
+    }
+
+    /// What a trigger, a check or a key says is an outcome; a failing environment is an error.
+    private func refusing<Outcome>(
+        _ refused: (RowError) -> Outcome, _ body: () async throws -> Outcome
+    ) async throws -> Outcome {
+        do {
+            return try await body()
+        } catch let error as DatabaseError where !UserRefusal.isEnvironment(error) {
+            return refused(RowError(error))
+        }
+    }
+
+    private static func put(
+        _ change: UserChange, _ session: RequestSession, _ database: DatabaseSession
+    ) throws -> UserOutcome {
+        let id: [SQLValue] = [.text(change.id)]
+        // Two changes of one user wait for each other, also when neither finds a row to lock.
+        try database.execute("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", id)
+        guard try database.query("select from martlet.user_tombstone where id = $1", id).isEmpty else { return .gone }
+        let row = try current(id, database)
+        let stored = try database.query("select version from martlet.user_version where id = $1", id)
+            .first?[0].integerValue ?? 0
+        if let row {
+            if change.version <= stored { return .unchanged(row: row, version: stored) }
+            if change.baseVersion != stored || change.isCreation { return .stale(row: row, version: stored) }
+        } else if !change.isCreation {
+            return .gone
+        }
+        try become(session, database)
+        try write(change, database)
+        try database.executeScript("set local role none")
+        try database.execute(
+            """
+            insert into martlet.user_version (id, version) values ($1, $2) \
+            on conflict (id) do update set version = excluded.version
+            """, id + [.integer(change.version)])
+        guard let after = try current(id, database) else { return .gone }
+        return .applied(row: after, version: change.version)
+    }
+
+    private static func write(_ change: UserChange, _ database: DatabaseSession) throws {
+        let columns = change.columns.filter { $0.name != "id" }
+        let names = columns.map { PostgresStatement.quote($0.name) }
+        let values = [.text(change.id)] + columns.map { column in column.value.map { SQLValue.text($0) } ?? .null }
+        if change.isCreation {
+            let places = (1...values.count).map { "$\($0)" }.joined(separator: ", ")
+            try database.execute(
+                "insert into auth.users (\((["id"] + names).joined(separator: ", "))) values (\(places))", values)
+        } else if !columns.isEmpty {
+            let assignments = names.enumerated().map { "\($1) = $\($0 + 2)" }.joined(separator: ", ")
+            try database.execute("update auth.users set \(assignments) where id = $1", values)
+        }
+    }
+
+    private static func current(_ id: [SQLValue], _ database: DatabaseSession) throws -> [UserColumn]? {
+        try database.query("select * from auth.users where id = $1", id).first.map { row in
+            zip(row.columnNames, row.values).map { UserColumn($0, $1.textValue) }
+        }
+    }
+
+    /// Acts as the authentication service, as triggers on `auth.users` expect.
+    private static func become(_ session: RequestSession, _ database: DatabaseSession) throws {
+        try database.execute(
+            "select set_config('role', 'supabase_auth_admin', true), set_config('request.jwt.claims', $1, true)",
+            [.text(session.claims)])
+    }
+}
+
+/// Which errors are a refusal of the change, and which say that nobody could decide.
+enum UserRefusal {
+    /// SQLSTATE classes of connections, transactions, resources and faults.
+    private static let environmentClasses: Set<String> = ["08", "25", "40", "53", "55", "57", "58", "XX"]
+
+    static func isEnvironment(_ error: DatabaseError) -> Bool {
+        environmentClasses.contains(String(error.sqlState.prefix(2)))
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletDatabase
+import MartletSQL
+import Synchronization
+
+/// The application's tables on PostgreSQL, with the server's own roles, policies and triggers.
+package final class PostgresEngine: RowEngine {
+    /// Runs as the login: bootstrap, migrations, users.
+    let administration: Database
+    /// Runs as `authenticator`, which has no rights of its own until a request takes a role.
+    private let requests: Database
+    private let cached: Mutex<Snapshot>
+    private let exposedSchemas: [String]
+
+    private struct Snapshot {
+        var schema: SchemaCache
+        /// Roles that requests may take.
+        var roles: Set<String>
+    }
+
+    package var schema: SchemaCache { cached.withLock { $0.schema } }
+
+    /// Connects, brings the platform's schemas and roles into place, and reads the schema.
+    ///
+    /// - Parameters:
+    ///   - url: libpq URL of a login that may make roles; the database belongs to this service.
+    ///   - poolSize: connections for requests.
+    /// - Throws: `DatabaseError`.
+    package static func open(
+        url: String, poolSize: Int, exposedSchemas: [String] = ["public"]
+    ) async throws -> PostgresEngine {
+        let searchPath = "set search_path = public, extensions"
+        let administration = try Database(
+            DatabaseConfiguration(location: .postgres(url: url), poolSize: 2, startupStatements: [searchPath]))
+        do {
+            let isSuperuser = try await administration.write { session in
+                // Two processes that start at once would make the same schemas.
+                try session.execute("select pg_advisory_xact_lock(\(bootstrapLock))")
+                for script in PostgresPlatform.all { try session.executeScript(script) }
+                let rows = try session.query("select rolsuper from pg_roles where rolname = current_user")
+                return rows.first?[0].textValue == "t"
+            }
+            let snapshot = try await administration.read { try read($0, exposedSchemas) }
+            let become = isSuperuser ? "set session authorization authenticator" : "set role authenticator"
+            let requests = try Database(
+                DatabaseConfiguration(
+                    location: .postgres(url: url), poolSize: poolSize, startupStatements: [searchPath, become]))
+            return PostgresEngine(administration, requests, snapshot, exposedSchemas)
+        } catch {
+            await administration.close()
+            throw error
+        }
+    }
+
+    /// Key of the advisory lock that orders starts; any fixed number.
+    private static let bootstrapLock = 7_230_711_901_322_017_103
+
+    private init(
+        _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String]
+    ) {
+        self.administration = administration
+        self.requests = requests
+        cached = Mutex(snapshot)
+        self.exposedSchemas = exposedSchemas
+    }
+
+    package func close() async {
+        await requests.close()
+        await administration.close()
+    }
+
+    /// Reads the schema again: after migrations, and when somebody changed it by hand.
+    package func reloadSchema() async throws {
+        let snapshot = try await administration.read { [exposedSchemas] in try Self.read($0, exposedSchemas) }
+        cached.withLock { $0 = snapshot }
+    }
+
+    private static func read(_ session: DatabaseSession, _ exposedSchemas: [String]) throws -> Snapshot {
+        let catalog = try PostgresCatalogReader(session: session).read()
+        let roles = try session.query("select rolname from pg_roles where pg_has_role('authenticator', oid, 'member')")
+        return Snapshot(
+            schema: SchemaCache(catalog: catalog, exposedSchemas: exposedSchemas),
+            roles: Set(roles.compactMap { $0[0].textValue }))
+    }
+
+    // MARK: Requests
+
+    package func read(_ plan: ReadPlan, session: RequestSession) async throws -> RowsResult {
+        try checkRole(session.role)
+        var rowsStatement = PostgresStatement()
+        let rowsSQL = rowsStatement.rows(plan.rows)
+        var totalStatement = PostgresStatement()
+        let totalSQL = plan.count == .exact ? totalStatement.total(plan.rows) : nil
+        let (rows, total) = (rowsStatement.parameters, totalStatement.parameters)
+        return try await requests.read(deadline: session.deadline) { database in
+            try Self.take(session, database)
+            var result = RowsResult(body: [UInt8(ascii: "[")])
+            try database.forEachRow(rowsSQL, rows) { row in
+                if result.rowCount > 0 { result.body.append(UInt8(ascii: ",")) }
+                row.withText(0) { result.body.append(contentsOf: $0) }
+                result.rowCount += 1
+                return true
+            }
+            result.body.append(UInt8(ascii: "]"))
+            if let totalSQL { result.total = try database.query(totalSQL, total).first?[0].integerValue }
+            return result
+        }
+    }
+
+    package func write(
+        _ plan: WritePlan, session: RequestSession,
+        finish: @escaping @Sendable (RowsResult) throws -> FinishedReply
+    ) async throws -> FinishedReply {
+        try checkRole(session.role)
+        guard let relation = schema.catalog.relations[plan.relation] else {
+            throw RowError("42P01", "relation \"\(plan.relation.name)\" does not exist")
+        }
+        var statement = PostgresStatement()
+        let write = statement.write(plan, relation)
+        let parameters = statement.parameters
+        let location = plan.wantsLocation ? relation.primaryKey?.columns ?? [] : []
+        return try await requests.write(deadline: session.deadline) { database in
+            if let key = session.idempotency, let earlier = try PostgresIdempotency.claim(key, database) {
+                return earlier
+            }
+            try Self.take(session, database)
+            let result = write.returnsRows
+                ? try Self.rows(of: write.sql, parameters, location, plan.representation != nil, database)
+                : RowsResult(rowCount: try database.execute(write.sql, parameters))
+            let reply = try finish(result)
+            if let key = session.idempotency {
+                try database.execute("select set_config('role', 'authenticator', true)")
+                try PostgresIdempotency.record(reply, under: key, database)
+            }
+            return reply
+        }
+    }
+
+    private static func rows(
+        of sql: String, _ parameters: [SQLValue], _ location: [String], _ showsRows: Bool, _ database: DatabaseSession
+    ) throws -> RowsResult {
+        var result = RowsResult(body: showsRows ? [UInt8(ascii: "[")] : [])
+        try database.forEachRow(sql, parameters) { row in
+            if showsRows {
+                if result.rowCount > 0 { result.body.append(UInt8(ascii: ",")) }
+                row.withText(0) { result.body.append(contentsOf: $0) }
+            }
+            result.rowCount += 1
+            if row.withText(1, { $0.first == UInt8(ascii: "t") }) { result.insertedCount += 1 }
+            result.location = result.rowCount > 1 ? [] : location.enumerated().map { position, column in
+                (column, row.isNull(2 + position) ? nil : row.text(2 + position))
+            }
+            return true
+        }
+        if showsRows { result.body.append(UInt8(ascii: "]")) }
+        return result
+    }
+
+    /// Refuses a role that the token names and requests may not take, in the server's words.
+    private func checkRole(_ role: String) throws(RowError) {
+        let (exists, isAllowed) = cached.withLock { ($0.schema.catalog.roles[role] != nil, $0.roles.contains(role)) }
+        if !exists { throw RowError("22023", "role \"\(role)\" does not exist") }
+        if !isAllowed { throw RowError("42501", "permission denied to set role \"\(role)\"") }
+    }
+
+    /// Takes the request's role and settings for the rest of the transaction (rest contract 17.2).
+    private static func take(_ session: RequestSession, _ database: DatabaseSession) throws {
+        try database.execute(
+            """
+            select set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
+            set_config('request.method', $3, true), set_config('request.path', $4, true), \
+            set_config('request.headers', $5, true)
+            """,
+            [session.role, session.claims, session.method, session.path, session.headers].map { .text($0) })
+    }
+}

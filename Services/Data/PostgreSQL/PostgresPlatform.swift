@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What every project's database holds before its first migration: roles, schemas, `auth.users`, the functions that
+/// policies call, and our own records. Each statement may run again.
+enum PostgresPlatform {
+    /// Names and shapes that applications know from Supabase. Roles belong to the whole cluster, so another database
+    /// may have made them, or be making them now.
+    static let roles = """
+        do $$
+        declare
+            made text;
+        begin
+            foreach made in array array[
+                'create role anon nologin noinherit', 'create role authenticated nologin noinherit',
+                'create role service_role nologin noinherit bypassrls',
+                'create role supabase_auth_admin nologin noinherit',
+                'create role postgres nologin bypassrls',
+                'create role authenticator nologin noinherit'] loop
+                begin
+                    if not exists (select from pg_roles where rolname = split_part(made, ' ', 3)) then
+                        execute made;
+                    end if;
+                exception when duplicate_object or unique_violation then null;
+                end;
+            end loop;
+            foreach made in array array['anon', 'authenticated', 'service_role'] loop
+                begin
+                    if not pg_has_role('authenticator', made, 'member') then
+                        execute format('grant %I to authenticator', made);
+                    end if;
+                exception when duplicate_object or unique_violation then null;
+                end;
+            end loop;
+        end $$;
+        """
+
+    static let schemas = """
+        create schema if not exists extensions;
+        create schema if not exists auth;
+        create schema if not exists storage;
+        create schema if not exists realtime;
+        create schema if not exists martlet;
+        grant usage on schema public, auth, extensions to anon, authenticated, service_role, postgres;
+        grant usage on schema auth to supabase_auth_admin;
+        grant all on schema public, extensions to postgres;
+        grant usage on schema martlet to authenticator;
+        do $$ begin
+            execute format('grant create, connect, temporary on database %I to postgres', current_database());
+            if not exists (select from pg_publication where pubname = 'supabase_realtime') then
+                create publication supabase_realtime;
+                alter publication supabase_realtime owner to postgres;
+            end if;
+        end $$;
+        alter default privileges for role postgres in schema public
+            grant all on tables to postgres, anon, authenticated, service_role;
+        alter default privileges for role postgres in schema public
+            grant all on sequences to postgres, anon, authenticated, service_role;
+        alter default privileges for role postgres in schema public
+            grant all on functions to postgres, anon, authenticated, service_role;
+        """
+
+    static let authentication = """
+        create table if not exists auth.users (
+            instance_id uuid, id uuid primary key, aud varchar(255), role varchar(255), email varchar(255),
+            encrypted_password varchar(255), email_confirmed_at timestamptz, invited_at timestamptz,
+            confirmation_token varchar(255), confirmation_sent_at timestamptz, recovery_token varchar(255),
+            recovery_sent_at timestamptz, email_change_token_new varchar(255), email_change varchar(255),
+            email_change_sent_at timestamptz, last_sign_in_at timestamptz, raw_app_meta_data jsonb,
+            raw_user_meta_data jsonb, is_super_admin boolean, created_at timestamptz, updated_at timestamptz,
+            phone text default null, phone_confirmed_at timestamptz, phone_change text default '',
+            phone_change_token varchar(255) default '', phone_change_sent_at timestamptz,
+            confirmed_at timestamptz generated always as (least(email_confirmed_at, phone_confirmed_at)) stored,
+            email_change_token_current varchar(255) default '', email_change_confirm_status smallint default 0,
+            banned_until timestamptz, reauthentication_token varchar(255) default '',
+            reauthentication_sent_at timestamptz, is_sso_user boolean not null default false, deleted_at timestamptz,
+            is_anonymous boolean not null default false, constraint users_phone_key unique (phone));
+        create unique index if not exists users_email_partial_key on auth.users (email) where is_sso_user = false;
+        alter table auth.users enable row level security;
+        alter table auth.users owner to supabase_auth_admin;
+        grant all on auth.users to postgres;
+        create or replace function auth.jwt() returns jsonb language sql stable as $$
+            select nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
+        create or replace function auth.uid() returns uuid language sql stable as $$
+            select nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', '')::uuid $$;
+        create or replace function auth.role() returns text language sql stable as $$
+            select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role' $$;
+        create or replace function auth.email() returns text language sql stable as $$
+            select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'email' $$;
+        grant execute on function auth.jwt(), auth.uid(), auth.role(), auth.email() to public;
+        """
+
+    static let records = """
+        create table if not exists martlet.migration (
+            version text primary key, file text not null, checksum text not null, sql text not null,
+            applied_at timestamptz not null default now());
+        create table if not exists martlet.seed (file text primary key, applied_at timestamptz not null default now());
+        create table if not exists martlet.user_version (id uuid primary key, version bigint not null);
+        create table if not exists martlet.user_tombstone (
+            id uuid primary key, deleted_at timestamptz not null default now());
+        create table if not exists martlet.idempotency (
+            principal text not null, method text not null, key text not null, request_hash text not null,
+            status integer, fields text, body bytea, created_at timestamptz not null default now(),
+            primary key (principal, method, key));
+        create index if not exists idempotency_created_at_idx on martlet.idempotency (created_at);
+        grant select, insert, update, delete on martlet.idempotency to authenticator;
+        """
+
+    static let all = [roles, schemas, authentication, records]
+}

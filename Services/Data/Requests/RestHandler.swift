@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletSQL
+import MartletWire
+
+/// Answers `/rest/v1`: from the head and body of a request to its whole answer (rest contract).
+package struct RestHandler: Sendable {
+    private let engine: any RowEngine
+    private let rowsMax: Int64?
+    /// The role of callers without a token.
+    static let anonymousRole = "anon"
+
+    /// - Parameter rowsMax: most rows that a read shows, at the root and in each embed; nil: no bound (`max_rows`).
+    package init(engine: any RowEngine, rowsMax: Int64?) {
+        self.engine = engine
+        self.rowsMax = rowsMax
+    }
+
+    /// One request. Refusals are answers: nothing is thrown.
+    package func answer(_ request: RestRequest) async -> FinishedReply {
+        let isAnonymous = request.principal.tokenStatus != .valid || request.principal.role == Self.anonymousRole
+        do {
+            var reply = try await route(request)
+            if request.head.method == "HEAD" { reply.body = [] }
+            return reply
+        } catch {
+            var reply = ErrorReply.reply(error, isAnonymous: isAnonymous)
+            if request.head.method == "HEAD" { reply.body = [] }
+            return reply
+        }
+    }
+
+    private func route(_ request: RestRequest) async throws -> FinishedReply {
+        if let refusal = RowError.tokenRefusal(request.principal) { throw refusal }
+        let schema = engine.schema
+        let target = try RestPath(request.head.path)
+        let schemaName = try profile(request.head, schema)
+        guard case .table(let name) = target else { throw target.refusal(request.head.method, schemaName) }
+        guard let method = RestMethod(rawValue: request.head.method) else {
+            throw RowError("PGRST117", "Unsupported HTTP method: \(request.head.method)")
+        }
+        guard !request.head.query.utf8.contains(0), !request.head.query.contains("%00") else {
+            throw RowError("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
+        }
+        let query = try QueryParser.parse(request.head.query)
+        let planner = Planner(schema: schema, rowsMax: rowsMax)
+        let qualified = QualifiedName(schemaName, name)
+        var reply: FinishedReply
+        switch method {
+        case .get, .head:
+            let range = try PageRange(query.window(at: []), header: method == .get ? request.head["range"] : nil)
+            let relation = try planner.relation(qualified)
+            reply = try await read(request, relation, query, range, planner)
+        case .post, .patch, .delete:
+            let write = RestWrite(request: request, method: method, query: query, planner: planner, engine: engine)
+            reply = try await write.answer(qualified)
+        case .options:
+            return FinishedReply(
+                status: 200, fields: [HTTPField("allow", Self.allowed(try planner.relation(qualified)))])
+        }
+        if request.head["accept-profile"] ?? request.head["content-profile"] != nil || schema.exposedSchemas.count > 1,
+            reply["content-type"] != nil
+        {
+            reply.fields.append(HTTPField("content-profile", schemaName))
+        }
+        return reply
+    }
+
+    private static func allowed(_ relation: Relation) -> String {
+        relation.kind == .table ? "OPTIONS,GET,HEAD,POST,PATCH,DELETE" : "OPTIONS,GET,HEAD"
+    }
+
+    /// The schema that the profile field names, else the default one (rest contract 14).
+    private func profile(_ head: HTTPRequestHead, _ schema: SchemaCache) throws(RowError) -> String {
+        let reads = ["GET", "HEAD", "OPTIONS"].contains(head.method)
+        let name = head[reads ? "accept-profile" : "content-profile"] ?? schema.exposedSchemas.first ?? "public"
+        guard schema.exposedSchemas.contains(name) else {
+            throw RowError(
+                "PGRST106", "Invalid schema: \(name)",
+                hint: "Only the following schemas are exposed: \(schema.exposedSchemas.joined(separator: ", "))")
+        }
+        return name
+    }
+
+    // MARK: Reads
+
+    private func read(
+        _ request: RestRequest, _ relation: Relation, _ query: ParsedQuery, _ range: PageRange, _ planner: Planner
+    ) async throws -> FinishedReply {
+        let preferences = request.preferences
+        let plan = try planner.readPlan(relation, query, page: range, count: preferences.count == nil ? .none : .exact)
+        try preferences.check()
+        let type = try MediaType(accept: request.head["accept"])
+        let result = try await engine.read(plan, session: request.session())
+        if let total = result.total, range.offset > total {
+            var error = PageRange.unsatisfiable(
+                "An offset of \(range.offset) was requested, but there are only \(total) rows.")
+            error.fields = [HTTPField("content-range", "*/\(total)")]
+            throw error
+        }
+        let body = try ResultBody.bytes(of: result, as: type)
+        let isPartial = result.total.map { Int64(result.rowCount) < $0 } ?? false
+        var fields = [
+            HTTPField("content-type", type.contentType),
+            HTTPField("content-range", Self.contentRange(range.offset, result.rowCount, result.total)),
+        ]
+        let method: RestMethod = request.head.method == "HEAD" ? .head : .get
+        if let applied = preferences.applied(to: method) { fields.append(HTTPField("preference-applied", applied)) }
+        return FinishedReply(status: isPartial ? 206 : 200, fields: fields, body: body)
+    }
+
+    /// `<first>-<last>/<total>`, `*` for what is empty or not known (rest contract 9.2).
+    static func contentRange(_ offset: Int64, _ count: Int, _ total: Int64?) -> String {
+        let page = count == 0 ? "*" : "\(offset)-\(offset + Int64(count) - 1)"
+        return "\(page)/\(total.map(String.init) ?? "*")"
+    }
+}

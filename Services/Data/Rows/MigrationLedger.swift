@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What was applied before, compared with the files that there are now.
+struct MigrationLedger {
+    struct Entry: Equatable {
+        var version: String
+        var checksum: String
+    }
+
+    /// By version, ascending.
+    let entries: [Entry]
+
+    /// The files that are new, in order.
+    ///
+    /// - Throws: `MigrationFailure` for an edited or missing applied file, two files of one version, and a new file
+    ///   older than the last applied one.
+    func pending(_ files: [MigrationFile]) throws(MigrationFailure) -> [MigrationFile] {
+        let files = files.sorted { $0.version < $1.version }
+        for (one, next) in zip(files, files.dropFirst()) where one.version == next.version {
+            throw MigrationFailure(file: next.fileName, reason: "another file has the version \(next.version)")
+        }
+        for entry in entries {
+            guard let file = files.first(where: { $0.version == entry.version }) else {
+                throw MigrationFailure(
+                    file: entry.version, reason: "the migration was applied, and its file is missing now")
+            }
+            guard ContentDigest.text(of: file.sql) == entry.checksum else {
+                throw MigrationFailure(
+                    file: file.fileName,
+                    reason: "the file was changed after it was applied; put later changes into a new file")
+            }
+        }
+        let applied = Set(entries.map(\.version))
+        let new = files.filter { !applied.contains($0.version) }
+        if let last = entries.last, let late = new.first(where: { $0.version < last.version }) {
+            throw MigrationFailure(
+                file: late.fileName,
+                reason: "the file is older than \(last.version), which was applied before; give it a later version")
+        }
+        return new
+    }
+}
