@@ -34,6 +34,7 @@ let package = Package(
     ],
     targets: [
         // System libraries: a module map and a shim, nothing else.
+        .systemLibrary(name: "CZeroMQ", path: "Shared/CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(name: "CSQLite", path: "Shared/CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(
             name: "CPostgreSQL", path: "Shared/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -43,10 +44,14 @@ let package = Package(
             name: "MartletWire", dependencies: [nioCore, protobuf], path: "Shared/Wire", exclude: ["Protos"],
             swiftSettings: settings),
         .target(
+            name: "MartletBus", dependencies: ["CZeroMQ", "MartletWire", nioCore], path: "Shared/Bus",
+            swiftSettings: settingsWithC),
+        .target(
             name: "MartletDatabase", dependencies: ["CSQLite", "CPostgreSQL"], path: "Shared/Database",
             swiftSettings: settingsWithC),
 
         tests("Architecture", []),
+        tests("Bus", ["CZeroMQ", "MartletBus", "MartletWire", nioCore]),
         tests("Database", ["MartletDatabase"]),
         tests("JSON", ["MartletJSON"]),
         tests("Wire", ["MartletWire", nioCore, protobuf]),

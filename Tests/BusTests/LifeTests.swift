@@ -19,6 +19,7 @@ struct LifeTests {
     @Test("A deadline ends the request at the caller and the task at the handler", arguments: Transport.allCases)
     func deadline(_ transport: Transport) async throws {
         try await Pair.with(transport, handlers: [(MethodRegistry.httpRead, Self.waits)]) { pair in
+            try await eventually("the link is ready") { pair.client.isReady(.data) }
             let error = await busError {
                 _ = try await pair.client.request(
                     MethodRegistry.httpRead, to: .data, header: RequestHeader(),
@@ -48,14 +49,16 @@ struct LifeTests {
     @Test("When the server's process goes, what is in flight fails at once with an unknown outcome",
         arguments: Transport.allCases)
     func peerGone(_ transport: Transport) async throws {
-        try await Pair.with(transport, handlers: [(MethodRegistry.httpWrite, Self.waits)]) { pair in
+        // Silence is no evidence here: the call's deadline passes long before it, so only the monitor can tell.
+        var limits = BusLimits()
+        limits.silenceMax = .seconds(120)
+        try await Pair.with(transport, limits: limits, handlers: [(MethodRegistry.httpWrite, Self.waits)]) { pair in
             let call = Task {
                 await busError {
                     _ = try await pair.client.request(MethodRegistry.httpWrite, to: .data, header: RequestHeader())
                 }
             }
             try await eventually("the handler runs") { pair.server.metrics().running == 1 }
-            let start = ContinuousClock.now
             if transport == .inproc {
                 pair.server.shutDownNow()
             } else {
@@ -64,8 +67,6 @@ struct LifeTests {
             let error = await call.value
             #expect(error?.code == .linkLost)
             #expect(error?.executed == .unknown)
-            // Far below the two seconds of silence: the monitor told.
-            #expect(ContinuousClock.now - start < .milliseconds(1_500))
         }
     }
 

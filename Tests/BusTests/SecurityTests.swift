@@ -75,6 +75,7 @@ struct SecurityTests {
     @Test("A key taken off the list loses its living link")
     func revocation() async throws {
         try await Pair.with(.tcp, limits: shortParking(), handlers: [(MethodRegistry.httpRead, echo)]) { pair in
+            try await eventually("the link is ready") { pair.client.isReady(.data) }
             #expect(await call(pair) == nil)
             pair.server.replaceAllowed(AllowList())
             try await eventually("the peer is gone") { pair.server.metrics().peers == 0 }
@@ -92,6 +93,7 @@ struct SecurityTests {
             calling.serverKeys = [.data: [old.publicKey, pair.serverKeys.publicKey]]
             let client = try Bus(calling, on: pair.clientThread)
             let running = Task { try await client.run() }
+            try await eventually("the second key is tried", within: .seconds(20)) { client.isReady(.data) }
             _ = try await client.request(MethodRegistry.httpRead, to: .data, header: RequestHeader())
             running.cancel()
             _ = await running.result

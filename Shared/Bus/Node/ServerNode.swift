@@ -19,6 +19,7 @@ final class ServerNode {
         var header: RequestHeader?
         var body = ByteBuffer()
         var task: Task<Void, Never>?
+        var deadline = BusTime.never
         var reply: OutboundReply?
     }
 
@@ -189,6 +190,7 @@ final class ServerNode {
             deadline: ContinuousClock.now.advanced(by: remaining))
         let completion = Completion(server: self, key: key, executor: executor)
         entry.header = nil
+        entry.deadline = deadline
         // Owned by `running`; ends with the handler, which CANCEL and the deadline cancel.
         entry.task = Task(executorPreference: executor) {
             completion.finish(await handler(request))
@@ -214,6 +216,10 @@ final class ServerNode {
         if reply.payload.readableBytes > configuration.limits.bodyBytesMax {
             reply = OutboundReply(
                 header: ReplyHeader(code: .payloadTooLarge, executed: .yes, message: "the reply is too large"))
+        }
+        // A handler sees only that its task was cancelled; the caller is told why.
+        if reply.header.code == .cancelled, let deadline = running[key]?.deadline, loop.now >= deadline {
+            reply.header.code = .deadlineExceeded
         }
         running[key]?.reply = reply
         running[key]?.task = nil
