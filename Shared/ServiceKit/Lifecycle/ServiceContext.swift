@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Logging
+package import MartletBus
+package import MartletWire
+
+/// What a service gets from the process that runs it.
+package struct ServiceContext: Sendable {
+    package let name: ServiceName
+    /// Names this process among the replicas of the service.
+    package let instance: String
+    package let settings: Settings
+    package let dataDirectory: DataDirectory
+    /// For background work; `logger(for:)` for requests.
+    package let logger: Logger
+    package let bus: Bus
+    package let readiness: Readiness
+    package let metrics: MetricsRegistry
+    let listeners: Listeners
+
+    package var mode: DeploymentMode { settings[\.process.mode] }
+    package var project: ProjectFolder { settings.project }
+
+    /// Says what listens where, in `run/ports.json` and the log: `announce("http", "http://127.0.0.1:8000")`.
+    package func announce(_ what: String, _ address: String) {
+        listeners.add(what, address)
+        logger.info("Listening.", metadata: ["listen.kind": "\(what)", "listen.address": "\(address)"])
+    }
+
+    /// A logger whose lines carry the request's id and trace.
+    package func logger(for header: RequestHeader) -> Logger {
+        var logger = logger
+        logger[metadataKey: "request.id"] = "\(header.requestID)"
+        if let trace = Self.traceID(header.traceparent) { logger[metadataKey: "trace.id"] = "\(trace)" }
+        return logger
+    }
+
+    /// The trace id of a W3C `traceparent`: `00-<32 digits>-<16 digits>-<2 digits>`.
+    static func traceID(_ traceparent: String) -> Substring? {
+        let parts = traceparent.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count >= 4, parts[1].utf8.count == 32 else { return nil }
+        return parts[1]
+    }
+}
