@@ -38,6 +38,7 @@ extension Analyzer {
             return try subquery(try query(common, parent: inner), alias ?? name, in: scope, at: node.location)
         }
         let relation = try names.relation(node)
+        log.relations.insert(relation.name)
         let use = RelationUse()
         let source = Scope.Source(
             name: alias ?? relation.name.name, alias: aliases.next(),

@@ -20,18 +20,14 @@ extension Analyzer {
         let arguments = try expressions(node.list("args"), in: scope)
         if name == "coalesce" || name == "greatest" { throw unknownFunction(parts, arguments, at: location) }
         if let array = try arrayFunction(name, arguments, at: location) { return array }
-        let candidates = (FunctionTable.byName[name] ?? []).filter { signature in
-            switch (schema, signature.schema) {
-            case (nil, nil), ("pg_catalog", nil): true
-            case (nil, let home?): names.searchPath.contains(home)
-            case (let schema?, let home): schema == home
-            }
-        }
-        guard
+        let homes: [String?] = schema.map { [$0 == "pg_catalog" ? nil : $0] } ?? [nil] + names.searchPath
+        for home in homes {
+            let candidates = (FunctionTable.byName[name] ?? []).filter { $0.schema == home }
             let signature = try Signature.choose(
                 among: candidates, for: arguments.map(\.type), name: "function \(name)", at: location)
-        else { throw unknownFunction(parts, arguments, at: location) }
-        return try call(signature, arguments, at: location)
+            if let signature { return try call(signature, arguments, at: location) }
+        }
+        throw unknownFunction(parts, arguments, at: location)
     }
 
     /// The call with its arguments converted to the signature's types.

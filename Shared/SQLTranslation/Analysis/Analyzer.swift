@@ -110,6 +110,9 @@ final class Analyzer {
 
     func read(_ match: Scope.Match, at location: Int?) -> TypedExpression {
         match.source.use?.columns.insert(match.column)
+        if let relation = match.source.relation {
+            log.mentions.insert(ReferenceLog.Mention(relation: relation, column: match.column))
+        }
         if let location {
             log.columns[location] = ReferenceLog.ColumnReference(
                 relation: match.source.relation, column: match.column, isOwnRow: match.source.isOwnRow)

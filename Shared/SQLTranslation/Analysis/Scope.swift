@@ -124,7 +124,15 @@ final class ReferenceLog {
         var isOwnRow: Bool
     }
 
+    struct Mention: Hashable {
+        var relation: QualifiedName
+        var column: String
+    }
+
     var columns: [Int: ColumnReference] = [:]
+    /// Relations in FROM, and every column of a relation that is read, places or not.
+    var relations: Set<QualifiedName> = []
+    var mentions: Set<Mention> = []
     /// What `*` and `t.*` stand for: qualifier and name of each column.
     var stars: [Int: [(qualifier: String, column: String)]] = [:]
 }

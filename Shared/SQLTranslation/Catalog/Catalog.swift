@@ -30,11 +30,13 @@ package struct Catalog: Sendable, Equatable {
     package var roles: [String: Role]
     /// Relations of the publication `supabase_realtime`.
     package var publication: Set<QualifiedName>
+    /// Roles that may use each schema, `public` among them; a schema that is absent is not guarded here.
+    package var schemaUsage: [String: Set<String>]
 
     package init(
         version: Int64 = 0, schemas: [String] = [], relations: [QualifiedName: Relation] = [:],
         enums: [QualifiedName: EnumType] = [:], defaultPrivileges: [String: [String: Privileges]] = [:],
-        roles: [String: Role] = [:], publication: Set<QualifiedName> = []
+        roles: [String: Role] = [:], publication: Set<QualifiedName> = [], schemaUsage: [String: Set<String>] = [:]
     ) {
         self.version = version
         self.schemas = schemas
@@ -43,6 +45,7 @@ package struct Catalog: Sendable, Equatable {
         self.defaultPrivileges = defaultPrivileges
         self.roles = roles
         self.publication = publication
+        self.schemaUsage = schemaUsage
     }
 }
 
@@ -87,13 +90,15 @@ package struct Relation: Sendable, Equatable {
     package var viewQuery: String?
     /// `security_invoker`: the view's tables are read as the caller, not as the view's owner.
     package var securityInvoker: Bool
+    /// `REPLICA IDENTITY FULL`: change events carry the whole old row.
+    package var replicatesOldRow: Bool
 
     package init(
         name: QualifiedName, kind: Kind = .table, columns: [Column] = [], primaryKey: KeyConstraint? = nil,
         uniques: [KeyConstraint] = [], foreignKeys: [ForeignKey] = [], checks: [CheckConstraint] = [],
         indexes: [Index] = [], rowSecurity: Bool = false, forcesRowSecurity: Bool = false, policies: [Policy] = [],
         owner: String = "postgres", grants: [String: Privileges] = [:], comment: String? = nil,
-        viewQuery: String? = nil, securityInvoker: Bool = false
+        viewQuery: String? = nil, securityInvoker: Bool = false, replicatesOldRow: Bool = false
     ) {
         self.name = name
         self.kind = kind
@@ -111,6 +116,7 @@ package struct Relation: Sendable, Equatable {
         self.comment = comment
         self.viewQuery = viewQuery
         self.securityInvoker = securityInvoker
+        self.replicatesOldRow = replicatesOldRow
     }
 
     package func column(_ name: String) -> Column? { columns.first { $0.name == name } }
@@ -201,12 +207,15 @@ package struct Index: Sendable, Equatable {
     package var terms: [String]
     /// Condition of a partial index, as PostgreSQL text.
     package var predicate: String?
+    /// `btree`; any other is kept here only, because an index changes no result and SQLite has trees alone.
+    package var method: String
 
-    package init(name: String, isUnique: Bool, terms: [String], predicate: String? = nil) {
+    package init(name: String, isUnique: Bool, terms: [String], predicate: String? = nil, method: String = "btree") {
         self.name = name
         self.isUnique = isUnique
         self.terms = terms
         self.predicate = predicate
+        self.method = method
     }
 }
 

@@ -2,8 +2,8 @@
 
 /// Writes typed expressions and queries as SQLite's SQL.
 struct SQLiteWriter {
-    /// Where the SQL will stand: a stored definition cannot see the request.
-    enum Place { case statement, definition }
+    /// Where the SQL will stand: a stored definition cannot see the request, and a migration has none.
+    enum Place { case statement, definition, migration }
 
     let enums: [QualifiedName: EnumType]
     /// What `current_user` answers.
@@ -39,7 +39,7 @@ struct SQLiteWriter {
         case .column(let name, let alias): return SQLiteName.quoted(column: name, of: alias)
         case .context(let value): return try context(value, at: expression.location)
         case .currentRole:
-            guard place == .statement else { throw Self.notStored("current_user", expression.location) }
+            guard place != .definition else { throw Self.notStored("current_user", expression.location) }
             return LiteralForm.quoted(role)
         case .call(let signature, let arguments): return try call(signature, arguments, at: expression.location)
         case .cast(let argument, let isExplicit): return try cast(argument, to: type, isExplicit: isExplicit)
@@ -83,6 +83,10 @@ struct SQLiteWriter {
     }
 
     private func context(_ value: ContextValue, at location: Int?) throws -> String {
+        if place == .migration {
+            // A subquery that depends on nothing runs once: one moment for every row.
+            return value == .now ? "(SELECT martlet_now())" : "NULL"
+        }
         guard place == .statement else {
             throw Self.notStored(value == .now ? "the current time" : "the caller's identity", location)
         }

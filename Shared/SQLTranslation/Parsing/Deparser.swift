@@ -10,17 +10,20 @@ final class Deparser {
     /// New names of columns, by the reference's byte offset in the text that was analysed.
     private let columnNames: [Int: String]
     private let relationNames: [QualifiedName: QualifiedName]
+    /// The name by which references to the own row are qualified, when it changes.
+    private let ownRowName: String?
     /// Names that queries of WITH give, which are not relations.
     private var commonTables: [String] = []
 
     init(
         names: NameResolver, log: ReferenceLog, columnNames: [Int: String] = [:],
-        relationNames: [QualifiedName: QualifiedName] = [:]
+        relationNames: [QualifiedName: QualifiedName] = [:], ownRowName: String? = nil
     ) {
         self.names = names
         self.log = log
         self.columnNames = columnNames
         self.relationNames = relationNames
+        self.ownRowName = ownRowName
     }
 
     func expression(_ node: ParseNode?) throws(TranslationFault) -> String {
@@ -31,6 +34,9 @@ final class Deparser {
             var parts = node.strings("fields")
             if let location = node.location, let name = columnNames[location], !parts.isEmpty {
                 parts[parts.count - 1] = name
+            }
+            if parts.count > 1, let ownRowName, let location = node.location, log.columns[location]?.isOwnRow == true {
+                parts = [ownRowName, parts[parts.count - 1]]
             }
             if node.list("fields").last?.kind == "A_Star" { return (parts.map(Self.quoted) + ["*"]).joined(separator: ".") }
             return parts.map(Self.quoted).joined(separator: ".")
