@@ -47,6 +47,8 @@ enum PostgresPlatform {
         do $$ begin
             execute format('grant create, connect, temporary on database %I to postgres', current_database());
             if not exists (select from pg_publication where pubname = 'supabase_realtime') then
+                -- The server warns about wal_level, which matters to replication alone.
+                perform set_config('client_min_messages', 'error', true);
                 create publication supabase_realtime;
                 alter publication supabase_realtime owner to postgres;
             end if;
