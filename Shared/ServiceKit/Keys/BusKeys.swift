@@ -26,7 +26,8 @@ package struct BusKeys: Sendable, Equatable {
         } else if PosixFile.exists(marker(directory)) {
             throw StartFailure(
                 .configuration,
-                "\(curve(directory)): these keys were made for development; `martlet keys rotate` makes others, or name another data directory")
+                "\(curve(directory)): these keys were made for development; `martlet keys rotate` makes others, or name another data directory"
+            )
         }
         do throws(BusError) {
             return BusKeys(

@@ -49,7 +49,8 @@ struct BusEndpoints: Sendable, Equatable {
                 guard NetworkText.isSocketPath(path) else {
                     throw StartFailure(
                         .configuration,
-                        "martlet.data_dir: \(path) is too long for a socket (107 bytes); use a shorter folder or transport tcp")
+                        "martlet.data_dir: \(path) is too long for a socket (107 bytes); use a shorter folder or transport tcp"
+                    )
                 }
             case .tcp:
                 let address = settings[\.bus.address]
@@ -57,7 +58,8 @@ struct BusEndpoints: Sendable, Equatable {
                 where name != service && settings[setting] == 0 {
                     throw StartFailure(
                         .configuration,
-                        "\(setting.path): 0 cannot be found by the \(service.rawValue) service; set a port, martlet.\(name.rawValue).endpoints or transport ipc")
+                        "\(setting.path): 0 cannot be found by the \(service.rawValue) service; set a port, martlet.\(name.rawValue).endpoints or transport ipc"
+                    )
                 }
                 place = PeerEndpoint(
                     request: requestPort.map { tcp(address, settings[$0]) } ?? "",

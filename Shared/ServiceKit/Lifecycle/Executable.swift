@@ -24,7 +24,8 @@ package enum Executable {
 
     private static func start<S: MartletService>(_ service: S.Type, name: String) async throws {
         let flags: CommandLineFlags
-        do throws(CommandLineFlags.UsageError) { flags = try CommandLineFlags(CommandLine.arguments.dropFirst()) } catch {
+        do throws(CommandLineFlags.UsageError) { flags = try CommandLineFlags(CommandLine.arguments.dropFirst()) } catch
+        {
             throw StartFailure(.usage, error.message)
         }
         switch flags.action {

@@ -29,7 +29,8 @@ package struct WallTime: Sendable, Equatable {
             return String(repeating: "0", count: max(0, width - digits.count)) + digits
         }
         let date = [
-            padded(Int64(parts.tm_year) + 1_900, 4), padded(Int64(parts.tm_mon) + 1, 2), padded(Int64(parts.tm_mday), 2),
+            padded(Int64(parts.tm_year) + 1_900, 4), padded(Int64(parts.tm_mon) + 1, 2),
+            padded(Int64(parts.tm_mday), 2),
         ].joined(separator: "-")
         let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int64($0), 2) }.joined(separator: ":")
         return "\(date)T\(clock).\(padded(nanoseconds / 1_000_000, 3))Z"

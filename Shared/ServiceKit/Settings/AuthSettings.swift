@@ -5,7 +5,8 @@ internal import MartletWire
 /// People: sign-up, tokens, passwords (section 20 of the auth contract; its names are aliases).
 package struct AuthSettings: Sendable {
     package let siteURL = Setting<String?>(
-        "auth.site_url", nil, readers: [.auth], "The application's address, where mails lead to. Required outside development."
+        "auth.site_url", nil, readers: [.auth],
+        "The application's address, where mails lead to. Required outside development."
     ) { $0.flatMap(NetworkText.urlFault) }
     package let additionalRedirectURLs = Setting<[String]>(
         "auth.additional_redirect_urls", [], aliases: ["AUTH_REDIRECT_URLS"], readers: [.auth],
@@ -38,7 +39,8 @@ package struct AuthSettings: Sendable {
         "Longest password, in bytes; longer ones are refused, never cut.")
     package let hashMemoryKibibytes = Setting<Int>(
         "martlet.auth.hash_memory_kibibytes", 19_456, in: 19_456...1_048_576, readers: [.auth],
-        "Memory of one Argon2id hash (m), in KiB. With memory to spare: 65536, with 3 iterations and 4 lanes (RFC 9106).")
+        "Memory of one Argon2id hash (m), in KiB. With memory to spare: 65536, with 3 iterations and 4 lanes (RFC 9106)."
+    )
     package let hashIterations = Setting<Int>(
         "martlet.auth.hash_iterations", 2, in: 2...16, readers: [.auth], "Passes of one Argon2id hash (t).")
     package let hashLanes = Setting<Int>(

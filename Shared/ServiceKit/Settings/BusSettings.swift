@@ -5,18 +5,24 @@ package import MartletWire
 /// Where services listen for one another and find one another (D5, D10, D11).
 package struct BusSettings: Sendable {
     package let transport = Setting<BusTransport>(
-        "martlet.transport", .tcp, "How services find each other where no endpoints are named: the ports below, or sockets in the data directory.")
+        "martlet.transport", .tcp,
+        "How services find each other where no endpoints are named: the ports below, or sockets in the data directory.")
     package let address = Setting<String>(
-        "martlet.bus_address", "127.0.0.1", "Address that the request and event ports bind.", fault: NetworkText.addressFault)
+        "martlet.bus_address", "127.0.0.1", "Address that the request and event ports bind.",
+        fault: NetworkText.addressFault)
 
-    package let edgeEventPort = Setting<Int>(port: "martlet.edge.event_port", 7101, readers: [.edge], "Events of the edge.")
-    package let authRequestPort = Setting<Int>(port: "martlet.auth.request_port", 7110, readers: [.auth], "Requests to auth.")
+    package let edgeEventPort = Setting<Int>(
+        port: "martlet.edge.event_port", 7101, readers: [.edge], "Events of the edge.")
+    package let authRequestPort = Setting<Int>(
+        port: "martlet.auth.request_port", 7110, readers: [.auth], "Requests to auth.")
     package let authEventPort = Setting<Int>(port: "martlet.auth.event_port", 7111, readers: [.auth], "Events of auth.")
-    package let dataRequestPort = Setting<Int>(port: "martlet.data.request_port", 7120, readers: [.data], "Requests to data.")
+    package let dataRequestPort = Setting<Int>(
+        port: "martlet.data.request_port", 7120, readers: [.data], "Requests to data.")
     package let dataEventPort = Setting<Int>(port: "martlet.data.event_port", 7121, readers: [.data], "Events of data.")
     package let logicRequestPort = Setting<Int>(
         port: "martlet.logic.request_port", 7130, readers: [.logic], "Requests to logic.")
-    package let logicEventPort = Setting<Int>(port: "martlet.logic.event_port", 7131, readers: [.logic], "Events of logic.")
+    package let logicEventPort = Setting<Int>(
+        port: "martlet.logic.event_port", 7131, readers: [.logic], "Events of logic.")
     package let notificationRequestPort = Setting<Int>(
         port: "martlet.notification.request_port", 7140, readers: [.notification], "Requests to notification.")
     package let notificationEventPort = Setting<Int>(
@@ -34,7 +40,8 @@ package struct BusSettings: Sendable {
             "Replicas of \(service.rawValue), for those who call it: `tcp://host:7110|tcp://host:7111`, names are resolved again every 5 s; the event endpoint may be left out. Empty: this machine's own ports."
         ) { endpoints in
             for endpoint in endpoints where NetworkText.replica(endpoint) == nil {
-                return "\(endpoint) is no endpoint; expected tcp://host:port or ipc:///path, and after | that of the events"
+                return
+                    "\(endpoint) is no endpoint; expected tcp://host:port or ipc:///path, and after | that of the events"
             }
             return nil
         }
@@ -80,9 +87,12 @@ package struct BusSettings: Sendable {
 package struct AdminSettings: Sendable {
     package let address = Setting<String>(
         "martlet.admin_address", "127.0.0.1", "Address that the admin ports bind.", fault: NetworkText.addressFault)
-    package let edgePort = Setting<Int>(port: "martlet.edge.admin_port", 9100, readers: [.edge], "Probes and metrics of the edge.")
-    package let authPort = Setting<Int>(port: "martlet.auth.admin_port", 9110, readers: [.auth], "Probes and metrics of auth.")
-    package let dataPort = Setting<Int>(port: "martlet.data.admin_port", 9120, readers: [.data], "Probes and metrics of data.")
+    package let edgePort = Setting<Int>(
+        port: "martlet.edge.admin_port", 9100, readers: [.edge], "Probes and metrics of the edge.")
+    package let authPort = Setting<Int>(
+        port: "martlet.auth.admin_port", 9110, readers: [.auth], "Probes and metrics of auth.")
+    package let dataPort = Setting<Int>(
+        port: "martlet.data.admin_port", 9120, readers: [.data], "Probes and metrics of data.")
     package let logicPort = Setting<Int>(
         port: "martlet.logic.admin_port", 9130, readers: [.logic], "Probes and metrics of logic.")
     package let notificationPort = Setting<Int>(

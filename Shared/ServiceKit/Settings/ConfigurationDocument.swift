@@ -17,14 +17,17 @@ package enum ConfigurationDocument {
             "",
         ]
         for group in SettingsTable.shared.groups {
-            lines += ["## \(group.title)", "", "| key | type | default | environment | meaning |", "|---|---|---|---|---|"]
+            lines += [
+                "## \(group.title)", "", "| key | type | default | environment | meaning |", "|---|---|---|---|---|",
+            ]
             lines += group.declarations.map(row)
             lines.append("")
         }
         lines += [
             "## Exit status", "", "| status | meaning |", "|---|---|", "| 0 | stopped as asked |",
             "| 64 | wrong usage: an unknown flag |", "| 69 | a port cannot be bound |",
-            "| 70 | a fault of ours, or a service that ended by itself |", "| 73 | the data directory cannot be made or written |",
+            "| 70 | a fault of ours, or a service that ended by itself |",
+            "| 73 | the data directory cannot be made or written |",
             "| 75 | the data directory belongs to a running process |",
             "| 78 | wrong configuration or keys; the message names the key or file |", "",
         ]
@@ -38,7 +41,8 @@ package enum ConfigurationDocument {
         let key = declaration.isInFile ? "`\(declaration.path)`" : "`\(declaration.flag)` (not in the file)"
         let meaning = (declaration.isSecret ? "Secret. " : "") + declaration.summary
         let cells = [key, type.joined(separator: "; "), fallback, variables, meaning]
-        return "| " + cells.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }
+        return "| "
+            + cells.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }
             .joined(separator: " | ") + " |"
     }
 }

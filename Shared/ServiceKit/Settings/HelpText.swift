@@ -7,7 +7,8 @@ package enum HelpText {
     package static func text(for service: ServiceName, program: String) -> String {
         var lines = [
             "Usage: \(program) [flags]", "",
-            "Runs the \(service.rawValue) service until SIGTERM or SIGINT. docs/configuration.md describes every key.", "",
+            "Runs the \(service.rawValue) service until SIGTERM or SIGINT. docs/configuration.md describes every key.",
+            "",
             "  --check-config  print the effective configuration and stop", "  --help, -h      print this",
             "  --version       print the version",
         ]

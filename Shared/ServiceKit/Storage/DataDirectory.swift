@@ -51,7 +51,8 @@ package final class DataDirectory: Sendable {
         } catch let held as FileLock.Held {
             throw StartFailure(
                 .alreadyRunning,
-                "The \(service.rawValue) service of the data directory \(path) is already running as process \(held.process) (\(file)).")
+                "The \(service.rawValue) service of the data directory \(path) is already running as process \(held.process) (\(file))."
+            )
         } catch {
             throw StartFailure(.cannotCreate, "The data directory cannot be used: \(error)")
         }

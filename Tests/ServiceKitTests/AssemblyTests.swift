@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import MartletBus
+import MartletJSON
+import MartletWire
+import NIOCore
+import ServiceLifecycle
+import Synchronization
+import Testing
+
+@testable import MartletServiceKit
+
+@Suite("Assembly", .timeLimit(.minutes(1)))
+struct AssemblyTests {
+    @Test("Five services in one process reach each other and stop in order")
+    func oneProcess() async throws {
+        let fixture = try AssemblyFixture()
+        let assembly = fixture.assembly([
+            CallingService.self, Quiet<AuthName>.self, AnsweringService.self, Quiet<LogicName>.self,
+            Quiet<NotificationName>.self,
+        ])
+        try await fixture.run([assembly]) { listeners in
+            #expect(listeners[.data]?["request"] == "inproc://data")
+            #expect(listeners[.edge]?["admin"]?.stringValue?.hasPrefix("http://127.0.0.1:") == true)
+            let reply = try await fixture.stage.callingBus().request(
+                MethodRegistry.httpRead, to: .data, header: RequestHeader(requestID: "r"),
+                payload: ByteBuffer(string: "hello"))
+            #expect(String(buffer: reply.payload) == "hello")
+        }
+        #expect(fixture.stage.events == ["edge stopped", "data stopped", "data closed"])
+        #expect(fixture.lines.contains("\"message\":\"Draining.\""))
+    }
+
+    @Test("Two processes reach each other by sockets and keys, each with its own lock")
+    func separate() async throws {
+        let fixture = try AssemblyFixture()
+        let edge = fixture.assembly([CallingService.self], topology: .separate)
+        let data = fixture.assembly([AnsweringService.self], topology: .separate)
+        try await fixture.run([edge, data]) { listeners in
+            #expect(listeners[.data]?["request"]?.stringValue?.hasPrefix("ipc:///") == true)
+            let reply = try await fixture.stage.callingBus().request(
+                MethodRegistry.httpRead, to: .data, header: RequestHeader(), payload: ByteBuffer(string: "over ipc"))
+            #expect(String(buffer: reply.payload) == "over ipc")
+            let again = await #expect(throws: StartFailure.self) { try await data.run() }
+            #expect(again?.status == .alreadyRunning)
+        }
+    }
+
+    @Test("A request that is in hand when the stop comes is answered")
+    func drains() async throws {
+        let fixture = try AssemblyFixture()
+        let edge = fixture.assembly([CallingService.self], topology: .separate)
+        let data = fixture.assembly([AnsweringService.self], topology: .separate)
+        let answer = Mutex<Task<String, any Error>?>(nil)
+        try await fixture.run([edge, data]) { _ in
+            let bus = try fixture.stage.callingBus()
+            let task = Task {
+                let reply = try await bus.request(
+                    MethodRegistry.httpWrite, to: .data, header: RequestHeader(), payload: ByteBuffer(string: "slow"))
+                return String(buffer: reply.payload)
+            }
+            answer.withLock { $0 = task }
+            // The handler answers once its service has been told to stop.
+            await fixture.stage.handlerHasBegun()
+        }
+        let task = try #require(answer.withLock { $0 })
+        #expect(try await task.value == "slow")
+        #expect(fixture.stage.events.contains("data closed"))
+    }
+
+    @Test("A service that fails, or ends by itself, stops the process with an error", arguments: ["throws", "returns"])
+    func failure(how: String) async throws {
+        let fixture = try AssemblyFixture(instance: how)
+        let assembly = fixture.assembly([CallingService.self, FailingService.self])
+        await #expect(throws: (any Error).self) { try await assembly.run() }
+        #expect(fixture.lines.contains("\"level\":\"critical\",\"service\":\"logic\""))
+        #expect(fixture.stage.events.contains("edge stopped"))
+    }
+
+    @Test("A port that is taken is named by its key")
+    func takenPort() async throws {
+        let fixture = try AssemblyFixture()
+        let assembly = fixture.assembly([AnsweringService.self])
+        try await fixture.run([assembly]) { listeners in
+            let address = try #require(listeners[.data]?["admin"]?.stringValue)
+            let port = try #require(address.split(separator: ":").last.map(String.init))
+            let other = try AssemblyFixture(adminPort: port)
+            let failure = await #expect(throws: StartFailure.self) {
+                try await other.assembly([AnsweringService.self]).run()
+            }
+            #expect(failure?.status == .unavailable)
+            #expect(failure?.message.hasPrefix("martlet.data.admin_port: 127.0.0.1:\(port)") == true)
+        }
+    }
+}
