@@ -46,11 +46,11 @@ struct AssemblyFixture {
         let text = Mutex("")
     }
 
-    init(instance: String = "test", adminPort: String = "0") throws {
+    init(instance: String = "test", adminPort: String = "0", drainTimeout: String = "10s") throws {
         folder = try Folder()
         var environment = [
             "MARTLET_ENV": "development", "MARTLET_PROJECT": folder.path, "MARTLET_DATA_DIR": folder.path + "/state",
-            "MARTLET_TRANSPORT": "ipc", "MARTLET_INSTANCE": instance, "MARTLET_DRAIN_TIMEOUT": "10s",
+            "MARTLET_TRANSPORT": "ipc", "MARTLET_INSTANCE": instance, "MARTLET_DRAIN_TIMEOUT": drainTimeout,
         ]
         for name in ["EDGE", "AUTH", "DATA", "LOGIC", "NOTIFICATION"] {
             environment["MARTLET_\(name)_ADMIN_PORT"] = adminPort
@@ -167,6 +167,24 @@ struct FailingService: MartletService {
         context.readiness.set(.ready)
         if context.instance == "throws" { throw Broken() }
     }
+}
+
+/// Does not listen to a graceful stop, only to cancellation.
+struct StubbornService: MartletService {
+    static let name = ServiceName.logic
+    let context: ServiceContext
+
+    init(_ context: ServiceContext) { self.context = context }
+
+    func run() async throws {
+        context.readiness.set(.ready)
+        let never = AsyncStream<Void> { _ in }
+        for await _ in never {}
+        Stage.of(context)?.note("cancelled")
+        try Task.checkCancellation()
+    }
+
+    func close() async { Stage.of(context)?.note("closed") }
 }
 
 protocol FixedName { static var name: ServiceName { get } }

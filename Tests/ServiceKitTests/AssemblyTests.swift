@@ -93,4 +93,15 @@ struct AssemblyTests {
             #expect(failure?.message.hasPrefix("martlet.data.admin_port: 127.0.0.1:\(port)") == true)
         }
     }
+
+    @Test("A service that does not stop in time is cancelled, and the end says so")
+    func drainTimeout() async throws {
+        let fixture = try AssemblyFixture(drainTimeout: "1s")
+        let assembly = fixture.assembly([StubbornService.self])
+        let failure = await #expect(throws: StartFailure.self) {
+            try await fixture.run([assembly]) { _ in }
+        }
+        #expect(failure?.message.contains("martlet.drain_timeout (1s)") == true)
+        #expect(fixture.stage.events == ["cancelled", "closed"])
+    }
 }

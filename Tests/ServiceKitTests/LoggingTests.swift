@@ -67,4 +67,14 @@ struct LoggingTests {
         #expect(value["message"]?.stringValue == "a\nb\u{0}\u{2028}\"\\")
         #expect(value["k\n"]?.stringValue == "v\r\n")
     }
+
+    @Test("On a terminal a line is text for a person, still one line and without secrets")
+    func text() {
+        let lines = Lines()
+        let handler = TextLogHandler(service: "data", level: .info, sink: lines.sink) {
+            WallTime(seconds: 1_767_323_045, nanoseconds: 678_900_000)
+        }
+        Logger(label: "test") { _ in handler }.info("Done.\u{1B}[2J\n", metadata: ["rows": "2", "db.password": "x"])
+        #expect(lines.all == ["03:04:05.678 info     data         Done. [2J  db.password=(hidden) rows=2\n"])
+    }
 }

@@ -62,14 +62,8 @@ package struct Assembly: Sendable {
             ])
         warn(processLogger)
 
-        var admins: [AdminServer] = []
-        var hosts: [ServiceHost] = []
         do {
-            for service in services {
-                let host = try await host(service, directory: directory, thread: thread)
-                admins.append(try await admin(for: host.context, group: group))
-                hosts.append(host)
-            }
+            let (hosts, admins) = try await build(directory, thread, group)
             try await run(hosts: hosts, admins: admins, logger: processLogger, whenReady: whenReady)
         } catch {
             await stop(thread, group)
@@ -77,6 +71,27 @@ package struct Assembly: Sendable {
         }
         await stop(thread, group)
         _ = consume locks
+    }
+
+    private func build(
+        _ directory: DataDirectory, _ thread: BusThread, _ group: any EventLoopGroup
+    ) async throws -> (hosts: [ServiceHost], admins: [AdminServer]) {
+        var admins: [AdminServer] = []
+        var hosts: [ServiceHost] = []
+        do {
+            for service in services {
+                let host = try await host(service, directory: directory, thread: thread)
+                hosts.append(host)
+                admins.append(try await admin(for: host.context, group: group))
+            }
+        } catch {
+            for host in hosts {
+                await host.service.close()
+                host.context.listeners.removeAll()
+            }
+            throw error
+        }
+        return (hosts, admins)
     }
 
     private func run(
@@ -96,6 +111,16 @@ package struct Assembly: Sendable {
         configuration.maximumGracefulShutdownDuration = settings[\.process.drainTimeout]
         configuration.maximumCancellationDuration = Self.cancellationMax
         try await ServiceGroup(configuration: configuration).run()
+        try Task.checkCancellation()
+        // The group ends without an error when it had to cancel what did not stop in time.
+        let overdue = hosts.filter(\.wasCancelled.value).map(\.context.name.rawValue)
+        guard overdue.isEmpty else {
+            let limit = DurationText.text(settings[\.process.drainTimeout])
+            throw StartFailure(
+                .internalError,
+                "Cancelled, since draining took longer than martlet.drain_timeout (\(limit)): "
+                    + overdue.joined(separator: ", "))
+        }
     }
 
     /// The group's own lines repeat ours.
@@ -132,7 +157,9 @@ package struct Assembly: Sendable {
             configuration.allowed = keys.allowed
             allowed = keys.allowed
         }
-        configuration.limits.drainMax = settings[\.process.drainTimeout]
+        // Before the process gives up, so that what is still running then is cancelled and answered.
+        let drainTimeout = settings[\.process.drainTimeout]
+        configuration.limits.drainMax = max(drainTimeout - .seconds(2), drainTimeout / 2)
         configuration.requestEndpoints = endpoints.request
         configuration.eventEndpoints = endpoints.event
         configuration.peers = endpoints.peers
@@ -141,12 +168,14 @@ package struct Assembly: Sendable {
             throw StartFailure(.unavailable, "The \(name.rawValue) service cannot listen: \(error.message)")
         }
         telemetry.collect(from: bus)
+        let readiness = Readiness()
+        StatusMethod.serve(on: bus, instance: instance, readiness: readiness)
         let listeners = Listeners(name, file: PortsFile(directory), logger: logger)
         listeners.add("request", bus.boundRequestEndpoints.joined(separator: " "))
         listeners.add("event", bus.boundEventEndpoints.joined(separator: " "))
         let context = ServiceContext(
             name: name, instance: instance, settings: settings, dataDirectory: directory, logger: logger, bus: bus,
-            readiness: Readiness(), metrics: metrics, listeners: listeners)
+            readiness: readiness, metrics: metrics, listeners: listeners)
         return ServiceHost(
             service: try await type.init(context), context: context,
             watcher: allowed.map {
@@ -173,7 +202,11 @@ package struct Assembly: Sendable {
     }
 
     private func logger(for service: String) -> Logger {
-        let handler = JSONLogHandler(service: service, level: settings[\.process.logLevel], sink: sink)
+        let level = settings[\.process.logLevel]
+        let handler: any LogHandler =
+            settings[\.process.logFormat].isText(on: sink)
+            ? TextLogHandler(service: service, level: level, sink: sink)
+            : JSONLogHandler(service: service, level: level, sink: sink)
         return Logger(label: "martlet.\(service)") { _ in handler }
     }
 

@@ -22,6 +22,8 @@ package final class Readiness: Sendable {
 
     package var status: Status { state.withLock { $0.status } }
 
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+
     /// Tells everybody who waits. Does nothing once the service drains.
     package func set(_ status: Status) { change(to: status, isDraining: false) }
 

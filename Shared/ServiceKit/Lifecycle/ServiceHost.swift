@@ -4,6 +4,7 @@ internal import Logging
 internal import MartletBus
 internal import MartletWire
 internal import ServiceLifecycle
+internal import Synchronization
 
 /// Runs one service and its bus node, and ends them in the order that loses nothing.
 ///
@@ -14,6 +15,9 @@ struct ServiceHost: Service {
     let context: ServiceContext
     /// Nil within one process, where there are no keys.
     let watcher: (watcher: AllowListWatcher, first: AllowList)?
+
+    /// Whether it was cancelled instead of ending by itself.
+    let wasCancelled = Flag()
 
     private enum Ended: Sendable { case service, bus, watcher, announcement }
 
@@ -31,7 +35,10 @@ struct ServiceHost: Service {
             readiness.beginDraining()
             await service.close()
             context.listeners.removeAll()
-            if !(error is CancellationError) {
+            if error is CancellationError {
+                wasCancelled.raise()
+                logger.warning("Cancelled.")
+            } else {
                 logger.critical("The service has failed.", metadata: ["error.detail": "\(Self.text(of: error))"])
             }
             throw error
@@ -82,4 +89,12 @@ struct ServiceHost: Service {
     static func text(of error: any Error) -> String {
         (error as? BusError).map { "\($0.code): \($0.message)" } ?? "\(error)"
     }
+}
+
+/// A fact that becomes true once.
+final class Flag: Sendable {
+    private let isRaised = Atomic<Bool>(false)
+
+    var value: Bool { isRaised.load(ordering: .acquiring) }
+    func raise() { isRaised.store(true, ordering: .releasing) }
 }

@@ -46,7 +46,7 @@ package struct JSONLogHandler: LogHandler {
         if let own = event.metadata { values.merge(own) { $1 } }
         for (key, value) in values.sorted(by: { $0.key < $1.key }) {
             Self.appendKey(Self.reserved.contains(key) ? "metadata.\(key)" : key, to: &line)
-            if Self.isSecret(key) {
+            if SecretNames.contain(key) {
                 JSONText.appendString("(hidden)", to: &line)
             } else {
                 Self.append(value, depth: 0, to: &line)
@@ -58,19 +58,6 @@ package struct JSONLogHandler: LogHandler {
     }
 
     private static let reserved: Set<String> = ["time", "level", "service", "message", "error"]
-
-    private static let secretWords: Set<String> = [
-        "password", "secret", "token", "access_token", "refresh_token", "authorization", "apikey", "api_key", "cookie",
-        "private_key", "code", "otp",
-    ]
-
-    /// Whether the last part of a dotted key names a secret.
-    private static func isSecret(_ key: String) -> Bool {
-        guard let word = key.split(separator: ".").last?.lowercased() else { return false }
-        // `error.code` and its like are stable words, not one-time codes.
-        if word == "code" { return key.hasPrefix("auth.") }
-        return secretWords.contains(word)
-    }
 
     private static func append(_ key: String, _ value: String, to line: inout [UInt8], isFirst: Bool = false) {
         appendKey(key, to: &line, isFirst: isFirst)
@@ -98,7 +85,7 @@ package struct JSONLogHandler: LogHandler {
             line.append(UInt8(ascii: "{"))
             for (index, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
                 appendKey(member.key, to: &line, isFirst: index == 0)
-                if isSecret(member.key) {
+                if SecretNames.contain(member.key) {
                     JSONText.appendString("(hidden)", to: &line)
                 } else {
                     append(member.value, depth: depth + 1, to: &line)

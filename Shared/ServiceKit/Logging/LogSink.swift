@@ -7,9 +7,10 @@ internal import Synchronization
 package final class LogSink: Sendable {
     private let write: @Sendable ([UInt8]) -> Void
     private let lock = Mutex(())
+    let isTerminal: Bool
 
     /// Standard error: standard output belongs to the answers of commands.
-    package static let standardError = LogSink { line in
+    package static let standardError = LogSink(isTerminal: isatty(STDERR_FILENO) == 1) { line in
         var rest = line[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
@@ -21,7 +22,14 @@ package final class LogSink: Sendable {
     }
 
     /// `write` gets whole lines with their line end, one at a time.
-    package init(write: @escaping @Sendable ([UInt8]) -> Void) { self.write = write }
+    package init(isTerminal: Bool = false, write: @escaping @Sendable ([UInt8]) -> Void) {
+        self.isTerminal = isTerminal
+        self.write = write
+    }
 
     func append(_ line: [UInt8]) { lock.withLock { _ in write(line) } }
+}
+
+extension LogFormat {
+    func isText(on sink: LogSink) -> Bool { self == .text || self == .auto && sink.isTerminal }
 }

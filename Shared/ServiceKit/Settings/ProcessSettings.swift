@@ -23,6 +23,9 @@ package struct ProcessSettings: Sendable {
         return isPlain && (1...64).contains(value.utf8.count) ? nil : "expected 1 to 64 visible ASCII characters"
     }
     package let logLevel = Setting<Logger.Level>("martlet.log_level", .info, "Least severe level that is logged.")
+    package let logFormat = Setting<LogFormat>(
+        "martlet.log_format", .auto,
+        "Lines of JSON for machines or text for people; `auto`: text on a terminal, else JSON.")
     package let drainTimeout = Setting<Duration>(
         "martlet.drain_timeout", .seconds(25), in: .seconds(1)...(.seconds(600)),
         "How long a stopping service may finish what it has in hand before it is cancelled.")

@@ -116,6 +116,9 @@ package enum DeploymentMode: String, SettingWord { case development, production 
 /// How the services of one machine reach each other when no endpoints are named.
 package enum BusTransport: String, SettingWord { case tcp, ipc }
 
+/// How a log line looks.
+package enum LogFormat: String, SettingWord { case auto, json, text }
+
 extension Logger.Level: SettingWord {}
 
 enum TOMLText {
