@@ -152,7 +152,7 @@ struct SQLiteWriter {
 
     private static func scaled(_ expression: TypedExpression, by scale: Int) -> String? {
         guard case .literal(let text?) = expression.node, expression.type.storedScale == nil,
-            let value = DecimalText(text)?.scaled(by: scale)
+            let value = Decimal(text)?.scaled(by: scale)
         else { return nil }
         return LiteralForm.number(value)
     }
