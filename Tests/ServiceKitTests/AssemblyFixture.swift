@@ -61,6 +61,8 @@ struct AssemblyFixture {
         output = Output()
     }
 
+    var path: String { folder.path }
+
     /// Everything that was logged.
     var lines: String { output.text.withLock { $0 } }
 

@@ -104,4 +104,43 @@ struct AssemblyTests {
         #expect(failure?.message.contains("martlet.drain_timeout (1s)") == true)
         #expect(fixture.stage.events == ["cancelled", "closed"])
     }
+
+    @Test("The admin port answers HTTP: probes, metrics, and 400 to what is no request")
+    func adminPort() async throws {
+        let fixture = try AssemblyFixture()
+        try await fixture.run([fixture.assembly([AnsweringService.self])]) { listeners in
+            let address = try #require(listeners[.data]?["admin"]?.stringValue)
+            let port = try #require(address.split(separator: ":").last.flatMap { Int($0) })
+            func get(_ path: String) throws -> String {
+                try exchange(port: port, "GET \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            }
+            #expect(try get("/livez").hasPrefix("HTTP/1.1 200 OK\r\n"))
+            #expect(try get("/readyz").hasSuffix("\r\n\r\nready\n"))
+            #expect(try get("/metrics").contains("\nmartlet_bus_served_requests_total 0\n"))
+            #expect(try get("/nothing").hasPrefix("HTTP/1.1 404 Not Found\r\n"))
+            #expect(try exchange(port: port, "nonsense\r\n\r\n").hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
+        }
+    }
+
+    @Test("A key that is taken off the list loses its connection")
+    func revocation() async throws {
+        let fixture = try AssemblyFixture()
+        let edge = fixture.assembly([CallingService.self], topology: .separate)
+        let data = fixture.assembly([AnsweringService.self], topology: .separate)
+        try await fixture.run([edge, data]) { _ in
+            let bus = try fixture.stage.callingBus()
+            func ask() async throws {
+                _ = try await bus.request(
+                    MethodRegistry.httpRead, to: .data, header: RequestHeader(), deadline: .now + .seconds(2))
+            }
+            try await ask()
+            let file = fixture.path + "/state/keys/allow"
+            let lines = try #require(try PosixFile.read(file, bytesMax: 1 << 16)).split(separator: "\n")
+            try PosixFile.replace(file, with: lines.filter { !$0.hasPrefix("edge ") }.joined(separator: "\n") + "\n")
+            // The file is looked at every second; from then on requests find no replica.
+            let end = ContinuousClock.now + .seconds(20)
+            while (try? await ask()) != nil { try #require(ContinuousClock.now < end) }
+            #expect(fixture.lines.contains("The list of allowed keys has changed."))
+        }
+    }
 }
