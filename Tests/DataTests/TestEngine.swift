@@ -23,7 +23,7 @@ struct TestEngine: Sendable {
                 let version = String(20_260_101_000_000 + position)
                 return MigrationFile(version: version, fileName: "\(version)_test.sql", sql: sql)
             }
-            _ = try await rows.migrate(files)
+            _ = try await rows.migrate(files, requiresRowSecurity: false)
             for user in users {
                 let columns = [UserColumn("email", "\(user)@example.test"), UserColumn("role", "authenticated")]
                 let change = UserChange(id: user, baseVersion: 0, version: 1, isCreation: true, columns: columns)

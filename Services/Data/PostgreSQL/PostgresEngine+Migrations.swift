@@ -3,25 +3,33 @@
 import MartletDatabase
 
 extension PostgresEngine {
-    package func migrate(_ files: [MigrationFile]) async throws -> MigrationReport {
+    package func migrate(_ files: [MigrationFile], requiresRowSecurity: Bool) async throws -> MigrationReport {
         let entries = try await administration.read { session in
             try session.query("select version, checksum from martlet.migration order by version").map {
                 MigrationLedger.Entry(version: $0[0].textValue ?? "", checksum: $0[1].textValue ?? "")
             }
         }
         let pending = try MigrationLedger(entries: entries).pending(files)
-        for file in pending { try await apply(file) }
+        for file in pending {
+            // A later file may repair what an earlier one leaves open.
+            try await apply(file, checksRowSecurity: requiresRowSecurity && file == pending.last)
+        }
         if !pending.isEmpty { try await reloadSchema() }
         return MigrationReport(applied: pending.map(\.fileName), present: entries.count)
     }
 
-    private func apply(_ file: MigrationFile) async throws {
+    private func apply(_ file: MigrationFile, checksRowSecurity: Bool) async throws {
+        let schemas = schema.exposedSchemas
         try await administration.write(alone: true) { session in
             // Another process may be migrating the same database: the second one finds the file applied.
             try session.execute("lock table martlet.migration in share row exclusive mode")
             let known = try session.query("select from martlet.migration where version = $1", [.text(file.version)])
             guard known.isEmpty else { return }
             try Self.run(file.sql, fileName: file.fileName, session)
+            if checksRowSecurity {
+                let catalog = try PostgresCatalogReader(session: session).read()
+                if let failure = MigrationLedger.openTable(in: catalog, schemas, file) { throw failure }
+            }
             try session.execute(
                 "insert into martlet.migration (version, file, checksum, sql) values ($1, $2, $3, $4)",
                 [

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletSQL
+
 /// What was applied before, compared with the files that there are now.
 struct MigrationLedger {
     struct Entry: Equatable {
@@ -38,5 +40,17 @@ struct MigrationLedger {
                 reason: "the file is older than \(last.version), which was applied before; give it a later version")
         }
         return new
+    }
+
+    /// Why `require_row_security` refuses what `last` leaves behind; nil when every exposed table is guarded.
+    static func openTable(in catalog: Catalog, _ schemas: [String], _ last: MigrationFile) -> MigrationFailure? {
+        let open = catalog.relations.values.filter {
+            $0.kind == .table && schemas.contains($0.name.schema) && !$0.rowSecurity
+        }
+        guard let first = open.min(by: { $0.name < $1.name }) else { return nil }
+        return MigrationFailure(
+            file: last.fileName,
+            reason: "the table \(first.name.schema).\(first.name.name) has no row level security, which "
+                + "martlet.data.require_row_security asks for")
     }
 }

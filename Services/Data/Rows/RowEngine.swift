@@ -12,8 +12,9 @@ package protocol RowEngine: Sendable {
     /// Applies the migrations that are new, in order, one transaction a file, and reloads `schema`.
     ///
     /// An edited or missing applied file, and a new file older than the last applied one, are refused before
-    /// anything runs. Throws `MigrationFailure`.
-    func migrate(_ files: [MigrationFile]) async throws -> MigrationReport
+    /// anything runs. With `requiresRowSecurity` so is a set of files that leaves a table of an exposed schema without
+    /// row level security. Throws `MigrationFailure`.
+    func migrate(_ files: [MigrationFile], requiresRowSecurity: Bool) async throws -> MigrationReport
 
     /// Runs `seed.sql` unless a seed has run before. Returns whether it ran now. Throws `MigrationFailure`.
     func seed(_ sql: String, fileName: String) async throws -> Bool

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Logging
+internal import MartletBus
+internal import MartletDatabase
+package import MartletServiceKit
+package import MartletWire
+internal import NIOCore
+internal import ServiceLifecycle
+internal import Synchronization
+
+/// The data service: the application's tables over `/rest/v1`, and `auth.users` for the authentication service.
+package final class DataService: MartletService {
+    package static let name = ServiceName.data
+
+    private let context: ServiceContext
+    private let lock: ServiceLock
+    private let opened = Mutex<Opened?>(nil)
+    private let requests: Counter
+    private let failures: Counter
+
+    private struct Opened {
+        var engine: any RowEngine
+        var handler: RestHandler
+    }
+
+    package init(_ context: ServiceContext) async throws {
+        self.context = context
+        lock = try context.dataDirectory.lock(.data)
+        requests = context.metrics.counter("martlet_data_requests_total", "Requests of the data API.")
+        failures = context.metrics.counter(
+            "martlet_data_failures_total", "Requests of the data API that the server answered with 5xx.")
+        context.bus.handle(MethodRegistry.httpRead) { [weak self] request in
+            await self?.answer(request) ?? Self.notReady
+        }
+        context.bus.handle(MethodRegistry.httpWrite) { [weak self] request in
+            await self?.answer(request) ?? Self.notReady
+        }
+        context.bus.handle(MethodRegistry.usersPut) { [weak self] request in
+            await self?.users { await $0.put(request) } ?? Self.notReady
+        }
+        context.bus.handle(MethodRegistry.usersDelete) { [weak self] request in
+            await self?.users { await $0.delete(request) } ?? Self.notReady
+        }
+    }
+
+    package func run() async throws {
+        guard let engine = try await start() else { return }
+        let rowsMax = Int64(context.settings[\.data.rowsMax])
+        opened.withLock { $0 = Opened(engine: engine, handler: RestHandler(engine: engine, rowsMax: rowsMax)) }
+        context.readiness.set(.ready)
+        try await gracefulShutdown()
+    }
+
+    package func close() async {
+        let engine = opened.withLock { opened in
+            defer { opened = nil }
+            return opened?.engine
+        }
+        await engine?.close()
+    }
+
+    // MARK: Start
+
+    /// Longest pause between two attempts to reach the database.
+    private static let pauseMax = Duration.seconds(5)
+
+    /// Opens the database and brings the project's schema into it, waiting for a server that is away. Nil when the
+    /// process is asked to stop meanwhile.
+    private func start() async throws -> (any RowEngine)? {
+        var pause = Duration.milliseconds(100)
+        while true {
+            do {
+                return try await openAndMigrate()
+            } catch let failure as MigrationFailure {
+                throw StartFailure(.configuration, "The project cannot be used: \(failure)")
+            } catch let error as DatabaseError where error.sqlState.hasPrefix("08") || error.sqlState == "57P03" {
+                context.readiness.set(.notReady("no database"))
+                context.logger.warning("The database is away.", metadata: ["error.detail": "\(error.message)"])
+            } catch let error as DatabaseError {
+                throw StartFailure(
+                    .configuration, "The database cannot be used: \(error.message) (\(error.sqlState))")
+            }
+            do {
+                let wait = pause * Double.random(in: 0.5...1)
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: wait) }
+            } catch {
+                return nil
+            }
+            pause = min(pause * 2, Self.pauseMax)
+        }
+    }
+
+    private func openAndMigrate() async throws -> any RowEngine {
+        let settings = context.settings
+        let files = ProjectFiles(project: context.project)
+        let migrations = try files.migrations()
+        let engine: any RowEngine = try await PostgresEngine.open(
+            url: settings[\.data.engine], poolSize: settings[\.data.poolSize])
+        do {
+            let report = try await engine.migrate(
+                migrations, requiresRowSecurity: settings[\.data.requiresRowSecurity])
+            context.logger.info(
+                "Migrations are applied.",
+                metadata: ["migrations.applied": "\(report.applied.count)", "migrations.present": "\(report.present)"])
+            if context.mode == .development, let seed = try files.seed(),
+                try await engine.seed(seed, fileName: "seed.sql")
+            {
+                context.logger.info("The seed is applied.")
+            }
+            return engine
+        } catch {
+            await engine.close()
+            throw error
+        }
+    }
+
+    // MARK: Requests
+
+    private static let notReady = OutboundReply(
+        header: ReplyHeader(code: .unavailable, executed: .no, message: "the data service is not ready"))
+
+    private func answer(_ request: InboundRequest) async -> OutboundReply {
+        guard let handler = opened.withLock({ $0?.handler }) else { return Self.notReady }
+        guard let head = request.header.http else {
+            return OutboundReply(header: ReplyHeader(code: .badMessage, executed: .no, message: "no HTTP head"))
+        }
+        requests.increment()
+        let reply = await handler.answer(
+            RestRequest(
+                head: head, body: Array(request.payload.readableBytesView), principal: request.header.principal,
+                requestID: request.header.requestID, idempotencyKey: request.header.idempotencyKey,
+                deadline: request.deadline))
+        if reply.status >= 500 {
+            failures.increment()
+            context.logger(for: request.header).error(
+                "A request has failed.",
+                metadata: [
+                    "http.status": "\(reply.status)", "error.detail": "\(String(decoding: reply.body, as: UTF8.self))",
+                ])
+        }
+        return OutboundReply(
+            header: ReplyHeader(http: HTTPResponseHead(status: reply.status, fields: reply.fields)),
+            payload: ByteBuffer(bytes: reply.body))
+    }
+
+    private func users(_ body: (UserMethods) async -> OutboundReply) async -> OutboundReply {
+        guard let engine = opened.withLock({ $0?.engine }) else { return Self.notReady }
+        return await body(UserMethods(engine: engine))
+    }
+}
