@@ -17,9 +17,15 @@ extension Analyzer {
             }
             if name == "current_setting" { return try setting(node, in: scope) }
         }
-        let arguments = try expressions(node.list("args"), in: scope)
+        var arguments = try expressions(node.list("args"), in: scope)
         if name == "coalesce" || name == "greatest" { throw unknownFunction(parts, arguments, at: location) }
         if let array = try arrayFunction(name, arguments, at: location) { return array }
+        if name == "concat", schema != "auth" {
+            // Takes anything and makes text of it.
+            for index in arguments.indices {
+                arguments[index] = try coercion.coerce(arguments[index], to: .text, .assignment)
+            }
+        }
         let homes: [String?] = schema.map { [$0 == "pg_catalog" ? nil : $0] } ?? [nil] + names.searchPath
         for home in homes {
             let candidates = (FunctionTable.byName[name] ?? []).filter { $0.schema == home }
@@ -36,9 +42,7 @@ extension Analyzer {
     ) throws -> TypedExpression {
         var converted: [TypedExpression] = []
         for (index, argument) in arguments.enumerated() {
-            let isText = signature.name == "concat"
-            converted.append(
-                try coercion.coerce(argument, to: signature.argument(index), isText ? .assignment : .implicit))
+            converted.append(try coercion.coerce(argument, to: signature.argument(index), .implicit))
         }
         return TypedExpression(.call(signature, converted), type: signature.result, at: location)
     }

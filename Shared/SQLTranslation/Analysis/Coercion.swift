@@ -13,8 +13,13 @@ struct Coercion {
     func coerce(
         _ expression: TypedExpression, to type: ColumnType, _ context: Context
     ) throws(TranslationFault) -> TypedExpression {
-        if let literal = expression.literal, let converted = try coerceLiteral(literal, expression, to: type) {
-            return converted
+        if let literal = expression.literal {
+            var text = literal
+            if context == .explicit, type.isString, let length = type.precision {
+                // A cast that is written cuts what is too long.
+                text = literal.map { String(String.UnicodeScalarView($0.unicodeScalars.prefix(length))) }
+            }
+            if let converted = try coerceLiteral(text, expression, to: type) { return converted }
         }
         if expression.type == type { return expression }
         if expression.type.isSame(as: type), type.precision == nil, type.base != .numeric {

@@ -49,6 +49,8 @@ enum OperatorTable {
         Signature("-", [.date, .interval], .timestamp, "martlet_moment_add(martlet_date_moment(%1), %2, -1)"),
         Signature("+", [.date, .int4], .date, "martlet_date_add(%1, %2)"),
         Signature("-", [.date, .int4], .date, "martlet_date_add(%1, -%2)"),
+        Signature("-", [.timestamptz, .timestamptz], .interval, "martlet_moment_difference(%1, %2)"),
+        Signature("-", [.timestamp, .timestamp], .interval, "martlet_moment_difference(%1, %2)"),
         Signature("-", [.date, .date], .int4, "martlet_date_difference(%1, %2)"),
     ]
 

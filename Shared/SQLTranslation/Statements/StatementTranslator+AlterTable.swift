@@ -143,7 +143,7 @@ extension StatementTranslator {
         change.table.columns[index].type = type
         if let text = old.defaultExpression {
             // A default that the new type does not take is an error, as in PostgreSQL.
-            _ = try texts.read(try SQLParser.expression(text), on: nil, as: type)
+            _ = try StoredText.withoutPlace { try texts.read(try SQLParser.expression(text), on: nil, as: type) }
         }
         change.needsRebuild = true
     }

@@ -53,7 +53,9 @@ extension StatementTranslator {
             guard let expression = node.node("expr") else {
                 throw TranslationFault("an index term is missing", at: node.location, sqlState: "42601")
             }
-            term = try texts.read(expression, on: table).text
+            let reading = try texts.read(expression, on: table)
+            _ = try texts.definition(reading.expression)
+            term = reading.text
             let name = Analyzer.outputName(of: expression)
             label = name == "?column?" ? "expr" : name
         }

@@ -62,6 +62,9 @@ extension StatementTranslator {
 
     /// Adds a constraint, of a column or of the table, to the table's record.
     func add(_ node: ParseNode, column: String?, to table: inout Relation) throws {
+        guard node.string("contype") != "CONSTR_EXCLUSION" else {
+            throw TranslationFault("EXCLUDE constraints are not translated", at: node.location)
+        }
         try node.allow(
             "contype", "conname", "raw_expr", "keys", "generated_when", "pktable", "pk_attrs", "fk_attrs",
             "fk_matchtype", "fk_upd_action", "fk_del_action", "initially_valid", "skip_validation", "deferrable",
@@ -88,12 +91,23 @@ extension StatementTranslator {
         case "CONSTR_GENERATED":
             guard let index else { return }
             let reading = try texts.read(node.node("raw_expr"), on: table, as: table.columns[index].type)
+            _ = try texts.definition(reading.expression)
             table.columns[index].generatedExpression = reading.text
         case "CONSTR_CHECK": try addCheck(node, column: column, to: &table)
         case "CONSTR_PRIMARY", "CONSTR_UNIQUE": try addKey(node, column: column, to: &table)
         case "CONSTR_FOREIGN": try addForeignKey(node, column: column, to: &table)
-        case "CONSTR_EXCLUSION":
-            throw TranslationFault("EXCLUDE constraints are not translated", at: node.location)
+        case "CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_NOT_DEFERRABLE", "CONSTR_ATTR_DEFERRED", "CONSTR_ATTR_IMMEDIATE":
+            // Behind a column's constraint these come as items of their own.
+            guard let column, let key = table.foreignKeys.indices.last, table.foreignKeys[key].columns == [column] else {
+                throw TranslationFault("deferrable keys are not translated", at: node.location)
+            }
+            switch node.string("contype") {
+            case "CONSTR_ATTR_DEFERRABLE": table.foreignKeys[key].isDeferrable = true
+            case "CONSTR_ATTR_DEFERRED":
+                table.foreignKeys[key].isDeferrable = true
+                table.foreignKeys[key].isInitiallyDeferred = true
+            default: break
+            }
         default: throw TranslationFault("this constraint is not translated", at: node.location)
         }
     }
@@ -124,7 +138,7 @@ extension StatementTranslator {
             ConstraintNames.choose(table.name.name, column ?? single, "check", isTaken: table.constraintNames.contains)
         }
         table.checks.append(CheckConstraint(name: name, expression: reading.text))
-        _ = try texts.definition(reading.text, of: table, as: .bool)
+        _ = try texts.definition(reading.expression)
     }
 
     private func collectColumns(of expression: TypedExpression, into columns: inout Set<String>) {

@@ -37,11 +37,28 @@ struct StoredText {
 
     /// A stored expression in SQLite's SQL, for a definition of `relation`: its columns stand bare.
     func definition(_ text: String, of relation: Relation, as type: ColumnType?) throws -> String {
-        let analyzer = Analyzer(names: names)
-        var expression = try analyzer.expression(
-            try SQLParser.expression(text), in: Scope.row(of: relation, alias: ""))
-        if let type { expression = try analyzer.coercion.coerce(expression, to: type, .assignment) }
-        return try SQLiteWriter(enums: names.catalog.enums, role: "", place: .definition).sql(expression)
+        try Self.withoutPlace {
+            let analyzer = Analyzer(names: names)
+            var expression = try analyzer.expression(
+                try SQLParser.expression(text), in: Scope.row(of: relation, alias: ""))
+            if let type { expression = try analyzer.coercion.coerce(expression, to: type, .assignment) }
+            return try definition(expression)
+        }
+    }
+
+    /// An expression whose columns stand bare, for a definition.
+    func definition(_ expression: TypedExpression) throws -> String {
+        try SQLiteWriter(enums: names.catalog.enums, role: "", place: .definition).sql(expression)
+    }
+
+    /// Faults of stored texts: their places are not places of the file that is being read.
+    static func withoutPlace<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch var fault as TranslationFault {
+            fault.location = nil
+            throw fault
+        }
     }
 
     /// Analyses a view's text.
