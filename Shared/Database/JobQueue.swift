@@ -2,10 +2,10 @@
 
 import Glibc
 
-/// A bounded first-in first-out queue between tasks and the threads that own connections.
+/// A bounded first-in first-out queue between tasks and the threads that do their blocking work.
 ///
 /// `@unchecked Sendable`: everything mutable is touched under `mutex` only.
-@safe final class JobQueue<Job>: @unchecked Sendable {
+@safe package final class JobQueue<Job>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var jobs: [Job] = []
@@ -14,7 +14,8 @@ import Glibc
     private var isClosed = false
     private let capacity: Int
 
-    init(capacity: Int) {
+    /// - Parameter capacity: how many jobs wait at most.
+    package init(capacity: Int) {
         self.capacity = capacity
         unsafe pthread_mutex_init(mutex, nil)
         unsafe pthread_cond_init(condition, nil)
@@ -27,9 +28,11 @@ import Glibc
         unsafe condition.deallocate()
     }
 
-    enum PushResult { case accepted, full, closed }
+    /// What became of a job that was pushed.
+    package enum PushResult { case accepted, full, closed }
 
-    func push(_ job: Job) -> PushResult {
+    /// Appends a job, unless the queue is full or closed.
+    package func push(_ job: Job) -> PushResult {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         if isClosed { return .closed }
@@ -40,7 +43,7 @@ import Glibc
     }
 
     /// The next job; waits for one. Nil once the queue is closed and empty.
-    func pop() -> Job? {
+    package func pop() -> Job? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         while head == jobs.count {
@@ -71,14 +74,15 @@ import Glibc
         return job
     }
 
-    var waiting: Int {
+    /// Jobs that wait now.
+    package var waiting: Int {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         return jobs.count - head
     }
 
     /// Refuses new jobs; those that wait are still handed out.
-    func close() {
+    package func close() {
         unsafe pthread_mutex_lock(mutex)
         isClosed = true
         unsafe pthread_cond_broadcast(condition)

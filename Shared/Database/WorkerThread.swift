@@ -3,8 +3,8 @@
 import Glibc
 import Synchronization
 
-/// A thread that owns a connection for its whole life, so that blocking C calls never meet Swift's cooperative pool.
-final class WorkerThread: Sendable {
+/// A thread for blocking work, such as a connection, so that it never meets Swift's cooperative pool.
+package final class WorkerThread: Sendable {
     private final class Start {
         let body: () -> Void
 
@@ -14,7 +14,7 @@ final class WorkerThread: Sendable {
     private let ended: EndSignal
 
     /// Starts a thread that runs `body` once.
-    init(_ body: @escaping @Sendable () -> Void) {
+    package init(_ body: @escaping @Sendable () -> Void) {
         let ended = EndSignal()
         self.ended = ended
         let start = Start {
@@ -38,7 +38,7 @@ final class WorkerThread: Sendable {
     }
 
     /// Returns when the thread's body has returned.
-    func wait() async { await ended.wait() }
+    package func wait() async { await ended.wait() }
 }
 
 /// A one-time signal that tasks wait for.

@@ -8,6 +8,10 @@ package struct AuthSettings: Sendable {
         "auth.site_url", nil, readers: [.auth],
         "The application's address, where mails lead to. Required outside development."
     ) { $0.flatMap(NetworkText.urlFault) }
+    package let externalURL = Setting<String?>(
+        "auth.external_url", nil, range: "with `/auth/v1`", readers: [.auth],
+        "Address of the auth API as clients reach it, issuer of its tokens. Required outside development."
+    ) { $0.flatMap(NetworkText.urlFault) }
     package let additionalRedirectURLs = Setting<[String]>(
         "auth.additional_redirect_urls", [], aliases: ["AUTH_REDIRECT_URLS"], readers: [.auth],
         "Further addresses that a sign-in may return to.")

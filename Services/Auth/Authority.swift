@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import MartletAccessTokens
+package import MartletDatabase
+package import MartletJSON
+package import MartletWire
+
+/// The auth API behind `/auth/v1`: takes requests, answers them. Knows neither bus nor HTTP server.
+package final class Authority: Sendable {
+    let configuration: AuthConfiguration
+    let database: Database
+    let hasher: PasswordHasher
+    let keys: KeyRing
+    let encryption: EncryptionKeys
+    let ledger: UserLedger
+    let clock: @Sendable () -> Timestamp
+    private let observe: @Sendable (AuthObservation) -> Void
+    /// Public keys of the project's own tokens, published beside ours.
+    private let projectKeys: [JSONValue]
+
+    /// Migrates the database and reads or makes the signing key.
+    ///
+    /// - Parameters:
+    ///   - projectKeys: the JWK set of the project keys.
+    ///   - observe: hears of what an operator should know.
+    package init(
+        configuration: AuthConfiguration, database: Database, directory: any UserDirectory, hasher: PasswordHasher,
+        encryption: EncryptionKeys, projectKeys: JSONValue = ["keys": []],
+        clock: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
+        observe: @escaping @Sendable (AuthObservation) -> Void = { _ in }
+    ) async throws(AuthError) {
+        do {
+            try await database.migrate(AuthSchema.migrations)
+        } catch { throw AuthError(wrapping: error) }
+        self.configuration = configuration
+        self.database = database
+        self.hasher = hasher
+        self.encryption = encryption
+        self.clock = clock
+        self.observe = observe
+        self.projectKeys = projectKeys["keys"]?.arrayValue ?? []
+        keys = try await KeyRing.loadOrMake(database: database, encryption: encryption, now: clock())
+        ledger = UserLedger(database: database, directory: directory, clock: clock)
+    }
+
+    /// The keys that verify access tokens, as `/.well-known/jwks.json` and the bus publish them.
+    package var keySet: JSONValue { ["keys": .array(keys.publicKeys.map { .object($0) } + projectKeys)] }
+
+    package var issuer: String { configuration.issuer }
+
+    /// Answers a request; errors in the envelope that its client asked for.
+    package func answer(_ request: AuthRequest) async -> AuthReply {
+        do throws(AuthError) {
+            return try await RouteTable.shared.answer(request, by: self)
+        } catch {
+            if error.cause != nil || error.status >= 500 {
+                observe(.failed(requestID: request.requestID, error: error))
+            }
+            return AuthReply(
+                error, version: request.head["x-supabase-api-version"], requestID: request.requestID)
+        }
+    }
+
+    /// Answers what the edge sent on; a path or query that is no percent-encoded UTF-8 is refused.
+    package func answer(
+        _ head: HTTPRequestHead, body: [UInt8], principal: Principal, requestID: String,
+        deadline: ContinuousClock.Instant
+    ) async -> AuthReply {
+        do throws(AuthError) {
+            return await answer(
+                try AuthRequest(head: head, body: body, principal: principal, requestID: requestID, deadline: deadline))
+        } catch {
+            return AuthReply(error, version: head["x-supabase-api-version"], requestID: requestID)
+        }
+    }
+
+    /// Repeats the changes of users that the data service has not answered yet (D25). Run at start and now and then.
+    package func settle(budget: Duration = .seconds(5)) async {
+        do throws(AuthError) {
+            let left = try await ledger.settleAll(budget: budget)
+            if left > 0 { observe(.unsettled(count: left)) }
+        } catch { observe(.failed(requestID: "", error: error)) }
+    }
+
+    /// Tells the operator.
+    func report(_ observation: AuthObservation) { observe(observation) }
+}
+
+/// What an operator should know.
+package enum AuthObservation: Sendable {
+    /// A request failed by no fault of its client; the error's cause says why.
+    case failed(requestID: String, error: AuthError)
+    /// Changes of users wait for the data service.
+    case unsettled(count: Int)
+    /// An old refresh token came back: its session was ended.
+    case refreshReuse(requestID: String, sessionID: String)
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletDatabase
+internal import MartletServiceKit
+internal import MartletWire
+
+extension AuthConfiguration {
+    /// What the settings say.
+    ///
+    /// - Throws: `StartFailure` with status 78 for a key that asks for what is not there.
+    init(_ settings: Settings, mode: DeploymentMode) throws(StartFailure) {
+        guard !settings[\.auth.emailNeedsConfirmation] else {
+            throw StartFailure(
+                .configuration,
+                "auth.email.enable_confirmations: mails that confirm an address are not built yet; set it to false.")
+        }
+        let issuer: String
+        if let url = settings[\.auth.externalURL] {
+            issuer = url.hasSuffix("/") ? String(url.dropLast()) : url
+        } else {
+            guard mode == .development else {
+                throw StartFailure(
+                    .configuration,
+                    "auth.external_url: required in production, for example https://api.example.com/auth/v1.")
+            }
+            issuer = "http://127.0.0.1:\(settings[\.edge.port])/auth/v1"
+        }
+        self.init(
+            issuer: issuer, accessTokenLife: .seconds(settings[\.auth.jwtExpirySeconds]),
+            refreshTokensRotate: settings[\.auth.refreshTokensRotate],
+            refreshReuseInterval: .seconds(settings[\.auth.refreshReuseIntervalSeconds]),
+            allowsSignUp: settings[\.auth.signUpIsEnabled], allowsEmail: settings[\.auth.emailSignUpIsEnabled],
+            passwords: PasswordPolicy(
+                lengthMin: settings[\.auth.passwordLengthMin], bytesMax: settings[\.auth.passwordBytesMax]),
+            version: MartletVersion.current)
+    }
+}
+
+extension Argon2id {
+    /// The parameters that the settings name.
+    init(_ settings: Settings) {
+        self.init(
+            memoryKibibytes: UInt32(settings[\.auth.hashMemoryKibibytes]),
+            iterations: UInt32(settings[\.auth.hashIterations]), lanes: UInt32(settings[\.auth.hashLanes]))
+    }
+}
+
+extension DatabaseConfiguration {
+    /// Auth's own database: a file of the data directory, or a server.
+    init(auth settings: Settings, _ directory: DataDirectory) {
+        let engine = settings[\.auth.engine]
+        self.init(location: engine == "sqlite" ? .sqlite(path: directory.database(of: .auth)) : .postgres(url: engine))
+    }
+}

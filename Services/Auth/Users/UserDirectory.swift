@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The rows of `auth.users` in the application's database (D25). The data service owns them; tests have their own.
+package protocol UserDirectory: Sendable {
+    /// Creates or changes a row. Repeating a change is harmless.
+    ///
+    /// - Throws: `DirectoryFailure`.
+    func put(_ change: DirectoryChange, deadline: ContinuousClock.Instant) async throws(DirectoryFailure)
+        -> DirectoryOutcome
+
+    /// Deletes a row; one that is not there is deleted already.
+    ///
+    /// - Throws: `DirectoryFailure`.
+    func delete(userID: String, version: Int64, deadline: ContinuousClock.Instant) async throws(DirectoryFailure)
+        -> DirectoryOutcome
+}
+
+/// A change of one row of `auth.users`.
+package struct DirectoryChange: Sendable, Equatable {
+    package let userID: String
+    package let isCreation: Bool
+    /// Version that the change was made on; 0 for a new user.
+    package let baseVersion: Int64
+    /// Version after the change. One that is not above the stored version is done already.
+    package let version: Int64
+    /// The columns that change, by name, in PostgreSQL's text form; nil is null.
+    package let columns: [String: String?]
+}
+
+/// What the directory did.
+package enum DirectoryOutcome: Sendable, Equatable {
+    /// It is done, now or by an earlier attempt; the row after the application's triggers, which auth adopts.
+    case done(version: Int64, columns: [String: String?])
+    /// The application's constraint, trigger or reference said no; nothing was done.
+    case refused(sqlState: String, message: String)
+    /// The row is deleted, or its version is not the one that the change was made on.
+    case lost
+}
+
+/// The directory did not answer.
+package struct DirectoryFailure: Error, Sendable, Equatable {
+    /// It is certain that nothing was done and nothing will be.
+    package let isCertain: Bool
+    /// For the log.
+    package let message: String
+
+    package init(isCertain: Bool, message: String) {
+        self.isCertain = isCertain
+        self.message = message
+    }
+}
