@@ -103,6 +103,21 @@ import Testing
         }
     }
 
+    @Test func `A table that others refer to is rebuilt with foreign keys on`() async throws {
+        let base = """
+            create table p (id int primary key, parent int references p, n int);
+            create table c (id int primary key, p int references p on delete cascade);
+            insert into p values (1, null, 5), (2, 1, 6); insert into c values (1, 1), (2, 2);
+            """
+        try await withProject(base) { (project: TestProject) async throws in
+            #expect(try await project.query("pragma foreign_keys")[0][0] == .integer(1))
+            try await project.migrate("alter table p alter column n type text; alter table p drop column n")
+            #expect(try await project.query("select count(*) from c join p on p.id = c.p")[0][0] == .integer(2))
+            #expect(try await project.query("pragma foreign_key_check").isEmpty)
+            #expect(try await project.query("select count(*) from pragma_foreign_key_list('c') where \"table\" = 'p'")[0][0] == .integer(1))
+        }
+    }
+
     @Test func `A rename reaches every text that means the name`() async throws {
         let sql = """
             create table teams (id int primary key, owner uuid);

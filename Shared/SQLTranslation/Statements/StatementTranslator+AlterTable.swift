@@ -203,12 +203,15 @@ extension StatementTranslator {
         }
     }
 
-    /// Copies the rows into a table of the new shape, which takes the old one's place (sqlite.org/lang_altertable.html).
+    /// Copies the rows into a table of the new shape, which takes the old one's place.
+    ///
+    /// A table that others refer to is copied twice: dropping it counts each reference as broken until COMMIT, and only
+    /// rows that are inserted under its own name mend them (sqlite.org/foreignkeys.html, section 5). So it works with
+    /// foreign keys on, which cannot be switched off inside a transaction.
     func rebuild(from old: Relation, _ change: TableChange) throws {
         let table = change.table
         let definition = TableDefinition(relation: table, texts: texts)
         let copy = "martlet_rebuild"
-        emit(try definition.create(as: copy))
         var targets: [String] = []
         var values: [String] = []
         for column in table.columns where column.generatedExpression == nil {
@@ -218,10 +221,23 @@ extension StatementTranslator {
             targets.append(SQLiteName.quoted(column: column.name))
             values.append(value)
         }
+        let list = targets.joined(separator: ", ")
         let quoted = SQLiteName.quoted(old.name)
-        emit("INSERT INTO \(copy) (\(targets.joined(separator: ", "))) SELECT \(values.joined(separator: ", ")) FROM \(quoted)")
-        emit("DROP TABLE \(quoted)")
-        emit("ALTER TABLE \(copy) RENAME TO \(SQLiteName.quoted(table.name))")
+        let isReferenced = catalog.relations.values.contains { other in
+            other.foreignKeys.contains { $0.target == old.name }
+        }
+        if isReferenced {
+            emit("CREATE TABLE \(copy) AS SELECT * FROM \(quoted)")
+            emit("DROP TABLE \(quoted)")
+            emit(try definition.create())
+            emit("INSERT INTO \(SQLiteName.quoted(table.name)) (\(list)) SELECT \(values.joined(separator: ", ")) FROM \(copy)")
+            emit("DROP TABLE \(copy)")
+        } else {
+            emit(try definition.create(as: copy))
+            emit("INSERT INTO \(copy) (\(list)) SELECT \(values.joined(separator: ", ")) FROM \(quoted)")
+            emit("DROP TABLE \(quoted)")
+            emit("ALTER TABLE \(copy) RENAME TO \(SQLiteName.quoted(table.name))")
+        }
         for index in table.indexes {
             if let sql = try definition.create(index) { emit(sql) }
         }

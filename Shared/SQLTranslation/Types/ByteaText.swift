@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+import MartletDatabase
 
 /// bytea's text: `\x` and hexadecimal digits; the older escapes are read too.
 enum ByteaText {
-    static func bytes(_ text: String) -> [UInt8]? {
+    /// Nil for a broken escape; throws 22023 for broken hexadecimal digits.
+    static func bytes(_ text: String) throws(DatabaseError) -> [UInt8]? {
         let utf8 = Array(text.utf8)
         guard utf8.starts(with: "\\x".utf8) else { return escaped(utf8) }
         var bytes: [UInt8] = []
         var high: UInt8?
         for byte in utf8.dropFirst(2) {
             if byte == 32 || (9...13).contains(byte), high == nil { continue }
-            guard let digit = digit(byte) else { return nil }
+            guard let digit = digit(byte) else {
+                let character = String(UnicodeScalar(byte))
+                throw DatabaseError(sqlState: "22023", message: "invalid hexadecimal digit: \"\(character)\"")
+            }
             if let first = high {
                 bytes.append(first << 4 | digit)
                 high = nil
@@ -17,7 +22,10 @@ enum ByteaText {
                 high = digit
             }
         }
-        return high == nil ? bytes : nil
+        guard high == nil else {
+            throw DatabaseError(sqlState: "22023", message: "invalid hexadecimal data: odd number of digits")
+        }
+        return bytes
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {

@@ -140,14 +140,20 @@ package enum ValueForm {
             }
             return .text(type.base == .json ? try storable(text) : try canonical(value, type))
         case .bytea:
-            guard let bytes = ByteaText.bytes(text) else { throw invalid(text, type) }
+            guard let bytes = try ByteaText.bytes(text) else { throw invalid(text, type) }
             return .blob(bytes)
         }
     }
 
     private static func invalid(_ text: String, _ type: ColumnType, sqlState: String = "22P02") -> DatabaseError {
-        DatabaseError(
-            sqlState: sqlState, message: "invalid input syntax for type \(type.withoutModifiers.display): \"\(text)\"")
+        // PostgreSQL's input functions call these two by their short names.
+        let name =
+            switch type.base {
+            case .time: "time"
+            case .timestamp: "timestamp"
+            default: type.withoutModifiers.display
+            }
+        return DatabaseError(sqlState: sqlState, message: "invalid input syntax for type \(name): \"\(text)\"")
     }
 
     private static func canonical(_ value: JSONValue, _ type: ColumnType) throws(DatabaseError) -> String {
