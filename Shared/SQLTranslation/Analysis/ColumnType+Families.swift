@@ -61,6 +61,9 @@ extension ColumnType {
         case .numeric: return isArray ? ColumnType.numeric.array : .numeric
         case .varchar: return isArray ? ColumnType.varchar.array : .varchar
         case .bpchar: return isArray ? ColumnType.bpchar.array : .bpchar
+        case .time: return isArray ? ColumnType.time.array : .time
+        case .timestamp: return isArray ? ColumnType.timestamp.array : .timestamp
+        case .timestamptz: return isArray ? ColumnType.timestamptz.array : .timestamptz
         default: return self
         }
     }

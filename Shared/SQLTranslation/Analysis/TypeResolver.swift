@@ -95,9 +95,14 @@ struct TypeResolver: Sendable {
             type.scale = scale
             type.display = "numeric(\(modifiers[0]),\(scale))"
         case (.timestamp, 1), (.timestamptz, 1), (.time, 1):
-            guard modifiers[0] == 6 else {
-                throw TranslationFault("\(type.display) with a precision other than 6 is not translated", at: location)
+            guard (0...6).contains(modifiers[0]) else {
+                throw TranslationFault("\(type.display) has 0 to 6 digits of a second", at: location)
             }
+            // Six is what the type has anyway.
+            guard modifiers[0] < 6 else { return type }
+            type.precision = modifiers[0]
+            let words = type.display.split(separator: " ", maxSplits: 1)
+            type.display = "\(words[0])(\(modifiers[0])) \(words[1])"
         default:
             throw TranslationFault("type modifiers of \(type.display) are not translated", at: location)
         }

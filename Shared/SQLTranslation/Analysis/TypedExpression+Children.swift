@@ -27,6 +27,13 @@ extension TypedExpression {
         test(self) || children.contains { $0.contains(test) }
     }
 
+    /// Whether an aggregate stands in it.
+    var hasAggregate: Bool {
+        contains { expression in
+            if case .aggregate = expression.node { true } else { false }
+        }
+    }
+
     /// Whether a subquery stands in it.
     var hasSubquery: Bool {
         contains { expression in

@@ -4,6 +4,14 @@ import MartletJSON
 extension SQLiteWriter {
     /// A conversion at run time, between the forms of two types.
     func cast(_ argument: TypedExpression, to type: ColumnType, isExplicit: Bool) throws -> String {
+        let value = try converted(argument, to: type, isExplicit: isExplicit)
+        guard let digits = type.precision, !type.isArray, [.time, .timestamp, .timestamptz].contains(type.base) else {
+            return value
+        }
+        return "martlet_moment_round(\(value), \(digits))"
+    }
+
+    private func converted(_ argument: TypedExpression, to type: ColumnType, isExplicit: Bool) throws -> String {
         let from = argument.type
         let value = try sql(argument)
         if from.isUnknown { return parsed(value, as: type) }

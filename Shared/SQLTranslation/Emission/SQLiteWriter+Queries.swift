@@ -19,7 +19,7 @@ extension SQLiteWriter {
 
     private func select(_ select: TypedSelect, columns: [(name: String, type: ColumnType)]) throws -> String {
         let targets = try zip(select.targets, columns).map { target, column in
-            "\(try sql(target)) AS \(SQLiteName.quoted(column: column.name))"
+            "\(try collated(target)) AS \(SQLiteName.quoted(column: column.name))"
         }
         var text = "SELECT \(select.isDistinct ? "DISTINCT " : "")"
         // EXISTS may select nothing at all.
@@ -30,8 +30,10 @@ extension SQLiteWriter {
             text += " GROUP BY " + (try select.grouping.map(collated).joined(separator: ", "))
         }
         if let having = select.having {
-            // SQLite wants a GROUP BY before HAVING; one group is what PostgreSQL means.
-            text += (select.grouping.isEmpty ? " GROUP BY NULL" : "") + " HAVING \(try sql(having))"
+            guard !select.grouping.isEmpty || (select.targets + [having]).contains(where: \.hasAggregate) else {
+                throw TranslationFault("HAVING without GROUP BY and aggregates is not translated", at: having.location)
+            }
+            text += " HAVING \(try sql(having))"
         }
         return text
     }

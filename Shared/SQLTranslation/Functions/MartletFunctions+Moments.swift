@@ -7,7 +7,8 @@ extension MartletFunctions {
             guard let interval = IntervalValue(arguments.text(1)) else {
                 throw error("22007", "invalid input syntax for type interval: \"\(arguments.text(1))\"")
             }
-            guard let moment = interval.added(to: arguments.integer(0), sign: arguments.integer(2)) else {
+            let moment = interval.added(to: arguments.integer(0), sign: arguments.integer(2))
+            guard let moment, isInfinite(moment) || CivilTime.momentRange.contains(moment) else {
                 throw error("22008", "timestamp out of range")
             }
             return .integer(moment)
@@ -24,6 +25,9 @@ extension MartletFunctions {
             return .integer(
                 isInfinite(moment) ? moment : CivilTime.floorDivided(moment, by: CivilTime.microsecondsPerDay))
         },
+        strict("martlet_moment_round", 2) { arguments in
+            .integer(CivilTime.rounded(arguments.integer(0), to: arguments.count(1)))
+        },
         strict("martlet_moment_time", 1) { arguments in
             let moment = arguments.integer(0)
             guard !isInfinite(moment) else { return .null }
@@ -32,7 +36,10 @@ extension MartletFunctions {
         },
         strict("martlet_date_add", 2) { arguments in
             let days = arguments.integer(0)
-            return .integer(isInfinite(days) ? days : days + arguments.integer(1))
+            guard !isInfinite(days) else { return .integer(days) }
+            let (sum, overflow) = days.addingReportingOverflow(arguments.integer(1))
+            guard !overflow, CivilTime.dayRange.contains(sum) else { throw error("22008", "date out of range") }
+            return .integer(sum)
         },
         strict("martlet_date_difference", 2) { arguments in
             guard !isInfinite(arguments.integer(0)), !isInfinite(arguments.integer(1)) else {

@@ -21,11 +21,11 @@ extension MartletFunctions {
             return .text(substring(arguments.text(0), from: start, to: start + count))
         },
         strict("martlet_left", 2) { arguments in
-            let (text, count) = (arguments.text(0).unicodeScalars, Int(arguments.integer(1)))
+            let (text, count) = (arguments.text(0).unicodeScalars, arguments.count(1))
             return .text(String(String.UnicodeScalarView(count >= 0 ? text.prefix(count) : text.dropLast(-count))))
         },
         strict("martlet_right", 2) { arguments in
-            let (text, count) = (arguments.text(0).unicodeScalars, Int(arguments.integer(1)))
+            let (text, count) = (arguments.text(0).unicodeScalars, arguments.count(1))
             return .text(String(String.UnicodeScalarView(count >= 0 ? text.suffix(count) : text.dropFirst(-count))))
         },
         strict("martlet_split_part", 3) { arguments in

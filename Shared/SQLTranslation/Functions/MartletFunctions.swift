@@ -65,6 +65,9 @@ package enum MartletFunctions {
             }
         }
 
+        /// A number of characters, far inside the range where it can be negated.
+        func count(_ index: Int) -> Int { Int(min(max(integer(index), -Int64(Int32.max)), Int64(Int32.max))) }
+
         func real(_ index: Int) -> Double {
             switch values[index] {
             case .real(let number): number

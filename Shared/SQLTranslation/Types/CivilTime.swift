@@ -8,6 +8,19 @@ enum CivilTime {
     static let infinity = Int64.max
     static let minusInfinity = Int64.min
     private static let yearMax: Int64 = 294_276
+    /// Days and moments of the years 1 to 294,276.
+    static let dayRange: ClosedRange<Int64> = -719_162...106_751_983
+    static let momentRange: ClosedRange<Int64> =
+        dayRange.lowerBound * microsecondsPerDay...dayRange.upperBound * microsecondsPerDay
+
+    /// Microseconds rounded to that many digits of a second, halves away from zero.
+    static func rounded(_ microseconds: Int64, to digits: Int) -> Int64 {
+        guard digits < 6, microseconds != infinity, microseconds != minusInfinity else { return microseconds }
+        let unit = (max(digits, 0)..<6).reduce(Int64(1)) { unit, _ in unit * 10 }
+        let rest = microseconds % unit
+        let whole = microseconds - rest
+        return rest.magnitude * 2 >= unit.magnitude ? whole + (rest < 0 ? -unit : unit) : whole
+    }
 
     // MARK: Days
 

@@ -23,8 +23,7 @@ struct IntervalValue: Sendable, Equatable {
         while index < words.count {
             let word = words[index]
             if word.contains(":") {
-                guard let time = Self.clock(word) else { return nil }
-                microseconds += time
+                guard let time = Self.clock(word), addMicroseconds(time) else { return nil }
                 index += 1
                 continue
             }
@@ -107,25 +106,31 @@ struct IntervalValue: Sendable, Equatable {
         if name.count > 2, name.hasSuffix("s") { name.removeLast() }
         if let factor = Self.micros[name] {
             guard let value = (amount * Decimal(factor)).rounded(to: 0).scaled(by: 0) else { return false }
-            microseconds += value
-            return true
+            return addMicroseconds(value)
         }
         if let factor = Self.daysOf[name] { return addDays(amount * Decimal(factor)) }
         guard let factor = Self.monthsOf[name] else { return false }
         let total = amount * Decimal(factor)
         let whole = total.rounded(to: 0, .towardZero)
-        guard let value = whole.scaled(by: 0), abs(value) < 1 << 31 else { return false }
+        guard let value = whole.scaled(by: 0), value.magnitude < 1 << 31, months.magnitude < 1 << 31 else { return false }
         months += value
         return addDays((total - whole) * Decimal(30))
     }
 
     private mutating func addDays(_ amount: Decimal) -> Bool {
         let whole = amount.rounded(to: 0, .towardZero)
-        guard let value = whole.scaled(by: 0), abs(value) < 1 << 31,
+        guard let value = whole.scaled(by: 0), value.magnitude < 1 << 31, days.magnitude < 1 << 31,
             let rest = ((amount - whole) * Decimal(CivilTime.microsecondsPerDay)).rounded(to: 0).scaled(by: 0)
         else { return false }
         days += value
-        microseconds += rest
+        return addMicroseconds(rest)
+    }
+
+    private mutating func addMicroseconds(_ value: Int64) -> Bool {
+        let (sum, overflow) = microseconds.addingReportingOverflow(value)
+        // The least integer has no opposite, which `ago` would need.
+        guard !overflow, sum != .min else { return false }
+        microseconds = sum
         return true
     }
 

@@ -251,11 +251,13 @@ package enum ValueForm {
 
     private static func moment(_ text: String, _ type: ColumnType) throws(DatabaseError) -> Int64 {
         do {
-            switch type.base {
-            case .date: return try CivilTime.date(text)
-            case .time: return try CivilTime.timeOfDay(text)
-            default: return try CivilTime.moment(text, hasZone: type.base == .timestamptz)
-            }
+            let value =
+                switch type.base {
+                case .date: try CivilTime.date(text)
+                case .time: try CivilTime.timeOfDay(text)
+                default: try CivilTime.moment(text, hasZone: type.base == .timestamptz)
+                }
+            return type.precision.map { CivilTime.rounded(value, to: $0) } ?? value
         } catch {
             switch error {
             case .syntax: throw invalid(text, type, sqlState: "22007")
