@@ -17,6 +17,13 @@ import Testing
                 try await project.migrate(
                     try String(contentsOf: Self.example.appendingPathComponent(file), encoding: .utf8))
             }
+            let seed = Self.example.deletingLastPathComponent().appendingPathComponent("seed.sql")
+            try await project.migrate(try String(contentsOf: seed, encoding: .utf8))
+            for (table, least) in [("products", 100), ("customers", 100), ("orders", 200), ("order_lines", 500)] {
+                let count = try #require(try await project.query("select count(*) from \(table)")[0][0].integerValue)
+                #expect(count >= least, "\(table)")
+            }
+            #expect(try await project.query("pragma foreign_key_check").isEmpty)
             #expect(project.catalog.publication.count == 3)
             #expect(try project.relation("orders").policies.count == 2)
             #expect(try project.relation("products").column("price")?.type.storedScale == 2)
@@ -26,6 +33,26 @@ import Testing
             #expect(!compiler.allows(.insert, on: try project.relation("products"), columns: nil))
             #expect(!compiler.allows(.select, on: try project.relation("orders"), columns: []))
         }
+    }
+
+    @Test func `A seed of thousands of rows translates in bounded time`() throws {
+        var translator = MigrationTranslator(catalog: try Platform.catalog().0)
+        _ = try translator.translate(
+            "create table t (id int primary key, name text, price numeric(10,2), at timestamptz, doc jsonb)", file: "m.sql")
+        let rows = (0..<5_000).map { "(\($0), 'item \($0)', \($0).25, '2026-01-01T10:00:00Z', '{\"n\": \($0)}')" }
+        let start = ContinuousClock.now
+        let steps = try translator.translate(
+            "insert into t values \(rows.joined(separator: ",\n"))", file: "seed.sql")
+        guard case .insert(let insert) = steps.first else {
+            Issue.record("an insert was expected")
+            return
+        }
+        #expect(insert.rows.count == 5_000)
+        #expect(insert.rows[7] == [
+            .expression("7"), .expression("'item 7'"), .expression("725"), .expression("1767261600000000"),
+            .expression("'{\"n\": 7}'"),
+        ])
+        #expect(ContinuousClock.now - start < .seconds(60))
     }
 
     @Test func `The catalogue survives being stored`() async throws {

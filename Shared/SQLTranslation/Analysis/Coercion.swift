@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import MartletDatabase
 
 /// PostgreSQL's rules for turning one type into another.
 struct Coercion {
@@ -50,7 +51,19 @@ struct Coercion {
         guard literal == nil || expression.type.isUnknown || isNumberWidened || expression.type == type else {
             return nil
         }
-        // Rounding to a scale is a conversion: the conversion's own code does it.
+        if let literal, type.base == .numeric, !type.isArray, type.precision != nil,
+            expression.type.isInteger || expression.type.base == .numeric, let decimal = Decimal(literal)
+        {
+            // A constant is rounded here, so that the column's own form stands in the statement.
+            do {
+                _ = try ValueForm.numeric(decimal, type)
+            } catch {
+                throw TranslationFault(error.message, at: expression.location, sqlState: error.sqlState)
+            }
+            return TypedExpression(
+                .literal(decimal.rounded(to: type.scale ?? 0).text), type: type, at: expression.location)
+        }
+        // Any other rounding is a conversion: the conversion's own code does it.
         let isRounded = type.precision != nil && !expression.type.isUnknown && expression.type != type
         guard literal == nil || !isRounded else { return nil }
         if let literal { try LiteralForm.check(literal, as: type, enums: enums, at: expression.location) }

@@ -4,7 +4,7 @@ extension StatementTranslator {
     /// `INSERT INTO … VALUES`: the rows of a seed.
     func insert(_ node: ParseNode) throws {
         try node.allow("relation", "cols", "selectStmt", "onConflictClause", "override")
-        let table = try relation(node.bare("relation", as: "RangeVar"), kind: .table)
+        let table = try writable(node.bare("relation", as: "RangeVar"), .insert)
         guard let select = node.node("selectStmt") else {
             throw TranslationFault("INSERT … DEFAULT VALUES is not translated", at: node.location)
         }
@@ -41,7 +41,8 @@ extension StatementTranslator {
         columns = Array(columns.prefix(width))
         var rows: [[TranslatedInsert.Value]] = []
         rows.reserveCapacity(lists.count)
-        for list in lists { rows.append(try values(list, columns, of: table)) }
+        let analyzer = Analyzer(names: names)
+        for list in lists { rows.append(try values(list, columns, of: table, analyzer)) }
         var insert = TranslatedInsert(relation: table.name, columns: columns, rows: rows)
         insert.overridesIdentity = node.string("override") == "OVERRIDING_SYSTEM_VALUE"
         guard node.string("override") != "OVERRIDING_USER_VALUE" else {
@@ -53,8 +54,21 @@ extension StatementTranslator {
         pending.append(.insert(insert))
     }
 
+    /// A table that migrations may write: their own, and those of the platform that grant it (`auth.users`).
+    func writable(_ node: ParseNode?, _ privilege: Privileges.Set) throws(TranslationFault) -> Relation {
+        guard let node else { throw TranslationFault("a relation's name is missing", sqlState: "42601") }
+        let table = try names.relation(node)
+        guard table.kind == .table else {
+            throw TranslationFault("\"\(table.name.name)\" is not a table", at: node.location, sqlState: "42809")
+        }
+        guard AccessCompiler(catalog: catalog, role: Self.owner).allows(privilege, on: table, columns: nil) else {
+            throw TranslationFault("permission denied for table \(table.name.name)", at: node.location, sqlState: "42501")
+        }
+        return table
+    }
+
     private func values(
-        _ nodes: [ParseNode], _ columns: [String], of table: Relation
+        _ nodes: [ParseNode], _ columns: [String], of table: Relation, _ analyzer: Analyzer
     ) throws -> [TranslatedInsert.Value] {
         let writer = SQLiteWriter(enums: catalog.enums, role: Self.owner)
         var values: [TranslatedInsert.Value] = []
@@ -68,7 +82,6 @@ extension StatementTranslator {
                 throw TranslationFault(
                     "cannot insert a non-DEFAULT value into column \"\(name)\"", at: node.location, sqlState: "428C9")
             }
-            let analyzer = Analyzer(names: names)
             let expression = try analyzer.coercion.coerce(
                 try analyzer.expression(node, in: Scope()), to: column.type, .assignment)
             values.append(.expression(try writer.sql(expression)))
