@@ -83,6 +83,6 @@ extension Authority {
 extension JSONObject {
     /// Merges one level deep: `null` removes a member, members that are not named stay.
     mutating func merge(_ changes: JSONObject) {
-        for (name, value) in changes.members { self[name] = value.isNull ? nil : value }
+        for (name, value) in changes.members { self[name] = value.isNull ? JSONValue?.none : value }
     }
 }
