@@ -25,6 +25,9 @@ package final class Bus: Sendable {
     package let boundRequestEndpoints: [String]
     package let boundEventEndpoints: [String]
 
+    /// The bus thread, for tasks that begin and end with requests and never block: they save a hop each way (D41).
+    package var executor: BusThread { thread }
+
     /// Binds every endpoint of the configuration. Throws `internalError`, naming the endpoint, when one cannot be bound
     /// or has no keys.
     package init(_ configuration: BusConfiguration, on thread: BusThread) throws(BusError) {

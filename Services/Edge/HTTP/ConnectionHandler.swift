@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+internal import NIOHTTP1
+
+/// One connection of a client: collects a request, has it answered, writes the answer, and again.
+///
+/// Everything has a time limit: silence between requests, the head, every step of the body, every step of the answer.
+final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private enum State {
+        case waiting
+        case receiving(HTTPRequestHead, ByteBuffer)
+        case answering(isHead: Bool, isKeepAlive: Bool)
+        /// The answer is out, the rest of the request is dropped.
+        case draining
+        case closed
+    }
+
+    private let responder: any EdgeResponder
+    private let limits: ConnectionLimits
+    private let writer: FileWriter
+    private var state = State.waiting
+    private let sweeper: ConnectionSweeper
+    private var context: ChannelHandlerContext?
+    private var deadline = NIODeadline.distantFuture
+    private var isHeadArriving = false
+    private var task: Task<Void, Never>?
+    private var peer = ""
+
+    init(
+        responder: any EdgeResponder, limits: ConnectionLimits, writer: FileWriter, sweeper: ConnectionSweeper
+    ) {
+        self.responder = responder
+        self.limits = limits
+        self.writer = writer
+        self.sweeper = sweeper
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        sweeper.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        sweeper.remove(self)
+        task?.cancel()
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        peer = context.remoteAddress?.ipAddress ?? ""
+        allow(limits.idleTimeout)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        state = .closed
+        task?.cancel()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch (unwrapInboundIn(data), state) {
+        case (.head(let head), .waiting): begin(head, context)
+        case (.body(var part), .receiving(let head, var body)):
+            guard body.readableBytes + part.readableBytes <= limits.bodyBytesMax else {
+                return refuse(.tooLarge, head, context)
+            }
+            // The state must not hold a second reference while the buffer grows.
+            state = .waiting
+            if body.readableBytes == 0 { body = part } else { body.writeBuffer(&part) }
+            state = .receiving(head, body)
+            allow(limits.bodyTimeout)
+        case (.end, .receiving(let head, let body)): answer(head, body, context)
+        case (.end, .draining): context.close(promise: nil)
+        default: break
+        }
+    }
+
+    /// The first byte of a request: from now on its head has to arrive in time.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch (event, state) {
+        case (is FirstByte, .waiting):
+            guard !isHeadArriving else { return }
+            isHeadArriving = true
+            allow(limits.headTimeout)
+        case (is FirstByte, _): return
+        case (ChannelEvent.inputClosed, .waiting), (ChannelEvent.inputClosed, .receiving),
+            (ChannelEvent.inputClosed, .draining):
+            context.close(promise: nil)
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    /// What is no HTTP has been answered with 400 by `HTTPServerProtocolErrorHandler`.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    // MARK: Request
+
+    private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        isHeadArriving = false
+        allow(limits.bodyTimeout)
+        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }), length > limits.bodyBytesMax {
+            return refuse(.tooLarge, head, context)
+        }
+        state = .receiving(head, ByteBuffer())
+        if head.headers.contains(name: "expect"), head.headers[canonicalForm: "expect"].contains("100-continue") {
+            let go = HTTPResponseHead(version: .http1_1, status: .continue)
+            context.writeAndFlush(wrapOutboundOut(.head(go)), promise: nil)
+        }
+    }
+
+    private func answer(_ head: HTTPRequestHead, _ body: ByteBuffer, _ context: ChannelHandlerContext) {
+        deadline = .distantFuture
+        state = .answering(isHead: head.method == .HEAD, isKeepAlive: head.isKeepAlive)
+        let request = EdgeRequest(
+            method: head.method, target: head.uri, headers: head.headers, body: body, peer: peer)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        task = responder.begin(request) { response in
+            loop.execute {
+                let (handler, context) = bound.value
+                handler.write(response, context)
+            }
+        }
+    }
+
+    private func refuse(_ error: EdgeError, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        state = .draining
+        let response = responder.refuse(error, target: head.uri, headers: head.headers, peer: peer)
+        writeHead(response, length: Self.length(of: response), isKeepAlive: false, context)
+        if head.method != .HEAD, case .bytes(let bytes) = response.body {
+            context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        allow(ConnectionLimits.drainTimeout)
+    }
+
+    // MARK: Answer
+
+    private func write(_ response: EdgeResponse, _ context: ChannelHandlerContext) {
+        guard case .answering(let isHead, let wantsKeepAlive) = state else { return }
+        task = nil
+        let isKeepAlive = wantsKeepAlive && !response.closes
+        writeHead(response, length: Self.length(of: response), isKeepAlive: isKeepAlive, context)
+        allow(limits.bodyTimeout)
+        let end = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        end.futureResult.whenComplete { result in
+            let (handler, context) = bound.value
+            handler.finished(isKeepAlive: isKeepAlive, result, context)
+        }
+        switch response.body {
+        case .bytes(let bytes):
+            if !isHead, bytes.readableBytes > 0 {
+                context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
+            }
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: end)
+        case .file(let file):
+            guard !isHead else {
+                context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: end)
+                return
+            }
+            writer.write(file, on: context.channel) {
+                let handler = bound.value.0
+                handler.allow(handler.limits.bodyTimeout)
+            }.cascade(to: end)
+        }
+    }
+
+    private func finished(isKeepAlive: Bool, _ result: Result<Void, any Error>, _ context: ChannelHandlerContext) {
+        guard case .answering = state else { return }
+        guard isKeepAlive, case .success = result else {
+            state = .closed
+            context.close(promise: nil)
+            return
+        }
+        state = .waiting
+        allow(limits.idleTimeout)
+        if sweeper.isClosing { context.close(promise: nil) }
+    }
+
+    private static func length(of response: EdgeResponse) -> Int {
+        switch response.body {
+        case .bytes(let bytes): bytes.readableBytes
+        case .file(let file): file.size
+        }
+    }
+
+    private func writeHead(
+        _ response: EdgeResponse, length: Int, isKeepAlive: Bool, _ context: ChannelHandlerContext
+    ) {
+        var headers = HTTPHeaders()
+        headers.reserveCapacity(response.headers.count + 4)
+        var hasLength = false
+        for (name, value) in response.headers {
+            if name.lowercased() == "content-length" { hasLength = true }
+            headers.add(name: name, value: value)
+        }
+        if case .answering(isHead: true, _) = state, case .bytes = response.body {
+            // The data API's HEAD names no length (rest.md 15).
+        } else if !hasLength, response.status >= 200, response.status != 204, response.status != 304 {
+            headers.add(name: "Content-Length", value: String(length))
+        }
+        headers.add(name: "Date", value: sweeper.date)
+        if !isKeepAlive { headers.add(name: "Connection", value: "close") }
+        let head = HTTPResponseHead(
+            version: .http1_1, status: HTTPResponseStatus(statusCode: response.status), headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+    }
+
+    // MARK: Time
+
+    private func allow(_ amount: TimeAmount) { deadline = .now() + amount }
+
+    /// Called now and again by the sweeper.
+    func check(_ now: NIODeadline) {
+        guard now >= deadline, let context else { return }
+        deadline = .distantFuture
+        if case .receiving(let head, _) = state { return refuse(.slowRequest, head, context) }
+        context.close(promise: nil)
+    }
+
+    /// Ends a connection on which nothing is going on; others end after their answer.
+    func closeWhenIdle() {
+        if case .waiting = state { context?.close(promise: nil) }
+    }
+}
+
+/// Says that the first bytes of a request have arrived; sent from in front of the HTTP decoder.
+struct FirstByte: Sendable {}
+
+/// Tells the connection when bytes arrive, which the HTTP decoder shows only once the whole head is there.
+final class ByteWatcher: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // The event overtakes the bytes, so that the head's timer is replaced by what follows the head.
+        context.fireUserInboundEventTriggered(FirstByte())
+        context.fireChannelRead(data)
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+internal import Synchronization
+
+/// The public HTTP/1.1 server: accepts, bounds and ends connections.
+final class EdgeServer: Sendable {
+    private let channel: any Channel
+    private let group: MultiThreadedEventLoopGroup
+    private let sweepers: [NIOLoopBound<ConnectionSweeper>]
+    private let loops: [any EventLoop]
+    private let open: OpenCount
+
+    /// The port that it listens on.
+    let port: Int
+
+    /// Binds and serves from then on. Throws when the address is taken.
+    init(
+        address: String, port: Int, connectionsMax: Int, limits: ConnectionLimits, responder: any EdgeResponder,
+        files: FileWriter, threads: Int
+    ) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        self.group = group
+        var loops: [any EventLoop] = []
+        for loop in group.makeIterator() { loops.append(loop) }
+        self.loops = loops
+        var sweepers: [NIOLoopBound<ConnectionSweeper>] = []
+        for loop in loops {
+            sweepers.append(
+                try await loop.submit {
+                    let sweeper = ConnectionSweeper()
+                    let bound = NIOLoopBound(sweeper, eventLoop: loop)
+                    loop.scheduleRepeatedTask(initialDelay: ConnectionSweeper.interval, delay: ConnectionSweeper.interval) {
+                        _ in bound.value.sweep()
+                    }
+                    return bound
+                }.get())
+        }
+        self.sweepers = sweepers
+        let bounds = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, sweepers))
+        let open = OpenCount(max: connectionsMax)
+        self.open = open
+        channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1_024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { child in
+                guard let sweeper = bounds[ObjectIdentifier(child.eventLoop)], open.enter() else {
+                    return child.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                }
+                child.closeFuture.whenComplete { _ in open.leave() }
+                return child.eventLoop.makeCompletedFuture {
+                    let pipeline = child.pipeline.syncOperations
+                    try pipeline.addHandler(ByteWatcher())
+                    var encoder = HTTPResponseEncoder.Configuration()
+                    encoder.automaticallySetFramingHeaders = false
+                    try pipeline.configureHTTPServerPipeline(withEncoderConfiguration: encoder)
+                    try pipeline.addHandler(
+                        ConnectionHandler(
+                            responder: responder, limits: limits, writer: files, sweeper: sweeper.value))
+                }
+            }
+            .bind(host: address, port: port).get()
+        self.port = channel.localAddress?.port ?? port
+    }
+
+    /// Open connections.
+    var connections: Int { open.value }
+
+    /// Accepts no more, lets running answers finish for at most `limit`, then ends what is left.
+    func stop(within limit: Duration) async {
+        try? await channel.close()
+        for (loop, sweeper) in zip(loops, sweepers) { loop.execute { sweeper.value.beginClosing() } }
+        let end = ContinuousClock.now + limit
+        while open.value > 0, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(10)) }
+        try? await group.shutdownGracefully()
+    }
+}
+
+/// Counts open connections up to a bound.
+final class OpenCount: Sendable {
+    private let count = Atomic<Int>(0)
+    private let max: Int
+
+    init(max: Int) { self.max = max }
+
+    var value: Int { count.load(ordering: .relaxed) }
+
+    func enter() -> Bool {
+        guard count.wrappingAdd(1, ordering: .relaxed).oldValue < max else {
+            leave()
+            return false
+        }
+        return true
+    }
+
+    func leave() { count.wrappingSubtract(1, ordering: .relaxed) }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import NIOCore
+internal import NIOHTTP1
+
+/// One whole request of a client.
+struct EdgeRequest: Sendable {
+    let method: HTTPMethod
+    /// The target as it came, in origin form: `/path?query`.
+    let target: String
+    let headers: HTTPHeaders
+    let body: ByteBuffer
+    /// Address of the other end of the connection, without port.
+    let peer: String
+}
+
+/// What the edge answers.
+struct EdgeResponse: Sendable {
+    enum Body: Sendable {
+        case bytes(ByteBuffer)
+        case file(SiteFile)
+    }
+
+    var status: Int
+    var headers: [(name: String, value: String)]
+    var body: Body
+    /// Ends the connection after this answer.
+    var closes = false
+
+    init(status: Int, headers: [(name: String, value: String)] = [], body: Body = .bytes(ByteBuffer())) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+}
+
+/// Answers whole requests; called on a connection's event loop, once per request.
+protocol EdgeResponder: Sendable {
+    /// Begins the answer; the task is cancelled when the client goes away.
+    func begin(_ request: EdgeRequest, _ answer: @escaping @Sendable (EdgeResponse) -> Void) -> Task<Void, Never>
+    /// The answer to a request that is given up before it is whole.
+    func refuse(_ error: EdgeError, target: String?, headers: HTTPHeaders?, peer: String) -> EdgeResponse
+}
+
+/// Bounds of one connection.
+struct ConnectionLimits: Sendable {
+    let bodyBytesMax: Int
+    let headTimeout: TimeAmount
+    let bodyTimeout: TimeAmount
+    let idleTimeout: TimeAmount
+    /// How long the rest of a refused body is read and dropped, so that the client gets to see the refusal.
+    static let drainTimeout = TimeAmount.seconds(2)
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+internal import Logging
+internal import MartletAccessTokens
+internal import MartletBus
+internal import MartletServiceKit
+internal import MartletWire
+internal import NIOCore
+internal import NIOHTTP1
+
+/// What happens to each request: its address, its key, its token, and who answers.
+final class FrontDoor: EdgeResponder {
+    private let bus: Bus
+    private let gatekeeper: Gatekeeper
+    private let refresher: KeyRefresher
+    private let fuse: ClientFuse
+    private let addresses: ClientAddress
+    private let site: StaticSite
+    private let health: HealthReport
+    private let publicKey: String
+    private let requestTimeout: Duration
+    private let logger: Logger
+    private let metrics: EdgeMetrics
+
+    init(
+        context: ServiceContext, gatekeeper: Gatekeeper, refresher: KeyRefresher, site: StaticSite,
+        health: HealthReport, metrics: EdgeMetrics
+    ) {
+        bus = context.bus
+        self.gatekeeper = gatekeeper
+        self.refresher = refresher
+        fuse = ClientFuse(requestsPerSecond: context.settings[\.edge.clientRequestsPerSecond])
+        addresses = ClientAddress(trustedProxies: context.settings[\.edge.trustedProxies])
+        self.site = site
+        self.health = health
+        publicKey = gatekeeper.keys.anon
+        requestTimeout = context.settings[\.edge.requestTimeout]
+        logger = context.logger
+        self.metrics = metrics
+    }
+
+    func begin(_ request: EdgeRequest, _ answer: @escaping @Sendable (EdgeResponse) -> Void) -> Task<Void, Never> {
+        Task(executorPreference: bus.executor) { answer(await self.respond(to: request)) }
+    }
+
+    func refuse(_ error: EdgeError, target: String?, headers: HTTPHeaders?, peer: String) -> EdgeResponse {
+        var visit = Visit(headers: headers ?? [:], peer: peer, addresses: addresses)
+        if let path = target.flatMap({ RequestTarget($0) })?.path { visit.route = RouteTable.match(path)?.route }
+        return finish(render(error, visit), visit, method: "-", target: target ?? "-")
+    }
+
+    // MARK: Answering
+
+    private func respond(to request: EdgeRequest) async -> EdgeResponse {
+        var visit = Visit(headers: request.headers, peer: request.peer, addresses: addresses)
+        let response: EdgeResponse
+        do throws(EdgeError) {
+            response = try await answer(request, &visit)
+        } catch {
+            response = render(error, visit)
+        }
+        return finish(response, visit, method: request.method.rawValue, target: request.target)
+    }
+
+    private func answer(_ request: EdgeRequest, _ visit: inout Visit) async throws(EdgeError) -> EdgeResponse {
+        guard let target = RequestTarget(request.target) else { throw .badTarget }
+        guard let (route, path) = RouteTable.match(target.path) else {
+            guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
+            return try await answerOwn(request, target, visit)
+        }
+        visit.route = route
+        if request.method == .OPTIONS, request.headers.contains(name: "origin"),
+            request.headers.contains(name: "access-control-request-method")
+        {
+            return preflight(route, request.headers)
+        }
+        guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
+        var principal = try await principal(of: request, target, route, path)
+        principal.clientAddress = visit.clientAddress
+        return try await forward(request, target, path: path, to: route, principal, visit)
+    }
+
+    private func principal(
+        of request: EdgeRequest, _ target: RequestTarget, _ route: Route, _ path: Substring
+    ) async throws(EdgeError) -> Principal {
+        var credentials = Gatekeeper.Credentials()
+        credentials.apiKey = request.headers.first(name: "apikey")
+        if credentials.apiKey == nil, request.method == .GET || request.method == .HEAD {
+            credentials.apiKey = target.parameter("apikey")
+        }
+        credentials.authorization = request.headers.first(name: "authorization")
+        let now = Int64(time(nil))
+        if case .principal(let principal) = try gatekeeper.judge(credentials, route: route, path: path, now: now) {
+            return principal
+        }
+        await refresher.refreshForUnknownKey()
+        switch try gatekeeper.judge(credentials, route: route, path: path, now: now) {
+        case .principal(let principal): return principal
+        case .unknownKey: return Gatekeeper.refused(credentials)
+        }
+    }
+
+    private func forward(
+        _ request: EdgeRequest, _ target: RequestTarget, path: Substring, to route: Route, _ principal: Principal,
+        _ visit: Visit
+    ) async throws(EdgeError) -> EdgeResponse {
+        let isRead = request.method == .GET || request.method == .HEAD || request.method == .OPTIONS
+        let head = HTTPRequestHead(
+            method: request.method.rawValue, path: String(path), query: target.query,
+            fields: Self.forwarded(request.headers))
+        let header = RequestHeader(
+            traceparent: visit.traceparent, requestID: visit.requestID, principal: principal,
+            idempotencyKey: isRead ? "" : request.headers.first(name: "idempotency-key") ?? "", http: head)
+        let reply: (header: ReplyHeader, payload: ByteBuffer)
+        do throws(BusError) {
+            reply = try await bus.request(
+                isRead ? MethodRegistry.httpRead : MethodRegistry.httpWrite, to: route.owner, header: header,
+                payload: request.body, deadline: .now.advanced(by: requestTimeout))
+        } catch {
+            if error.code != .cancelled {
+                logger.warning(
+                    "A service did not answer.",
+                    metadata: [
+                        "request.id": "\(visit.requestID)", "bus.target": "\(route.owner.rawValue)",
+                        "bus.code": "\(error.code.name)", "error.detail": "\(error.message)",
+                    ])
+            }
+            throw EdgeError(error.code, retryAfterMilliseconds: error.retryAfterMilliseconds)
+        }
+        guard let answered = reply.header.http else { throw EdgeError(.internalError, retryAfterMilliseconds: 0) }
+        var response = EdgeResponse(status: Int(answered.status), body: .bytes(reply.payload))
+        response.headers.reserveCapacity(answered.fields.count + 5)
+        for field in answered.fields { response.headers.append((field.name, field.value)) }
+        return response
+    }
+
+    private static let notForwarded: Set<String> = [
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+        "upgrade", "cookie", "authorization", "apikey", "expect", "content-length", "host", "x-forwarded-for",
+        "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "traceparent", "x-request-id",
+        "idempotency-key",
+    ]
+
+    private static func forwarded(_ headers: HTTPHeaders) -> [HTTPField] {
+        var fields: [HTTPField] = []
+        fields.reserveCapacity(headers.count)
+        for (name, value) in headers {
+            let name = name.lowercased()
+            if !notForwarded.contains(name) { fields.append(HTTPField(name, value)) }
+        }
+        return fields
+    }
+
+    private func preflight(_ route: Route, _ headers: HTTPHeaders) -> EdgeResponse {
+        let cors = route.cors
+        return EdgeResponse(
+            status: cors.preflightStatus,
+            headers: [
+                ("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Methods", cors.methods),
+                (
+                    "Access-Control-Allow-Headers",
+                    cors.allowedHeaders(requested: headers.first(name: "access-control-request-headers"))
+                ),
+                ("Access-Control-Max-Age", String(CORSPolicy.maxAgeSeconds)),
+            ])
+    }
+
+    // MARK: The edge's own addresses
+
+    private func answerOwn(
+        _ request: EdgeRequest, _ target: RequestTarget, _ visit: Visit
+    ) async throws(EdgeError) -> EdgeResponse {
+        let isRead = request.method == .GET || request.method == .HEAD
+        switch target.path {
+        case "/health":
+            guard isRead else { throw .methodNotAllowed("GET, HEAD") }
+            let (isReady, body) = await health.collect()
+            return EdgeResponse(
+                status: isReady ? 200 : 503,
+                headers: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+                body: .bytes(ByteBuffer(string: body)))
+        case "/.well-known/martlet.json":
+            // What a page of the application needs to begin: the key that is public anyway.
+            guard isRead else { throw .methodNotAllowed("GET, HEAD") }
+            return EdgeResponse(
+                status: 200,
+                headers: [
+                    ("Content-Type", "application/json"), ("Cache-Control", "no-cache"),
+                    ("Access-Control-Allow-Origin", "*"),
+                ], body: .bytes(ByteBuffer(string: #"{"anon_key":"\#(publicKey)"}"#)))
+        default: break
+        }
+        guard let path = target.decodedPath, let file = await site.find(path) else { throw .notFound }
+        guard isRead else { throw .methodNotAllowed("GET, HEAD") }
+        let headers = [("ETag", file.entityTag), ("Cache-Control", "no-cache")]
+        let known = request.headers[canonicalForm: "if-none-match"]
+        if known.contains(where: { $0 == file.entityTag || $0 == "*" || $0 == "W/\(file.entityTag)" }) {
+            return EdgeResponse(status: 304, headers: headers)
+        }
+        return EdgeResponse(status: 200, headers: [("Content-Type", file.contentType)] + headers, body: .file(file))
+    }
+
+    // MARK: Finishing
+
+    private func render(_ error: EdgeError, _ visit: Visit) -> EdgeResponse {
+        let dialect = visit.route?.errors ?? .plain
+        let (body, headers) = dialect.render(error, requestID: visit.requestID, apiVersion: visit.apiVersion)
+        var response = EdgeResponse(status: error.status, headers: headers, body: .bytes(ByteBuffer(string: body)))
+        if let seconds = error.retryAfterSeconds { response.headers.append(("Retry-After", String(seconds))) }
+        if let allow = error.allow { response.headers.append(("Allow", allow)) }
+        response.closes = error.closes
+        return response
+    }
+
+    private func finish(_ response: EdgeResponse, _ visit: Visit, method: String, target: String) -> EdgeResponse {
+        var response = response
+        response.headers.append(("X-Content-Type-Options", "nosniff"))
+        response.headers.append(("X-Request-Id", visit.requestID))
+        if let cors = visit.route?.cors, visit.hasOrigin {
+            if !response.headers.contains(where: { $0.name.lowercased() == "access-control-allow-origin" }) {
+                response.headers.append(("Access-Control-Allow-Origin", "*"))
+            }
+            response.headers.append(("Access-Control-Expose-Headers", cors.exposed))
+        }
+        metrics.note(prefix: visit.route?.prefix ?? "/", status: response.status, since: visit.started)
+        if response.status >= 400 {
+            // The query may hold what is nobody's business: it stays out of the log.
+            logger.info(
+                "Refused.",
+                metadata: [
+                    "request.id": "\(visit.requestID)", "trace.id": "\(visit.traceID)", "http.method": "\(method)",
+                    "http.path": "\(target.prefix { $0 != "?" })", "http.status": "\(response.status)",
+                    "client.address": "\(visit.clientAddress)",
+                ])
+        }
+        return response
+    }
+}

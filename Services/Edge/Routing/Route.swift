@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletWire
+
+/// One prefix of the public API: who owns it and what the edge does before it passes a request on (D13).
+struct Route: Sendable {
+    /// Whether a request needs the project's key.
+    enum KeyGate: Sendable {
+        /// Needed everywhere but on these paths. One that ends in `/` stands for everything below it.
+        case required(openPaths: [String])
+
+        func isOpen(_ path: Substring) -> Bool {
+            switch self {
+            case .required(let openPaths):
+                openPaths.contains { $0.hasSuffix("/") ? path.hasPrefix($0) : path == $0 }
+            }
+        }
+    }
+
+    /// Begins with `/` and does not end with it.
+    let prefix: String
+    let owner: ServiceName
+    let gate: KeyGate
+    /// Whether the project's key stands in for a missing `Authorization` (rest.md 17.1; AU-103 forbids it for auth).
+    let keyIsBearer: Bool
+    let cors: CORSPolicy
+    let errors: ErrorDialect
+
+    /// The path behind the prefix, beginning with `/`; nil if `path` is not below it.
+    func pathInside(_ path: String) -> Substring? {
+        guard path.utf8.starts(with: prefix.utf8) else { return nil }
+        let rest = path[path.index(path.startIndex, offsetBy: prefix.count)...]
+        if rest.isEmpty { return "/" }
+        return rest.utf8.first == UInt8(ascii: "/") ? rest : nil
+    }
+}
+
+/// Every route of the public API. What no row names is the application's site.
+enum RouteTable {
+    static let rest = Route(
+        prefix: "/rest/v1", owner: .data, gate: .required(openPaths: []), keyIsBearer: true, cors: .rest, errors: .rest)
+
+    /// The open paths of AU-102.
+    static let auth = Route(
+        prefix: "/auth/v1", owner: .auth,
+        gate: .required(openPaths: [
+            "/verify", "/callback", "/authorize", "/health", "/.well-known/", "/sso/saml/", "/oauth/authorize",
+            "/oauth/token", "/oauth/clients/register", "/oauth/userinfo",
+        ]), keyIsBearer: false, cors: .auth, errors: .auth)
+
+    static let all = [rest, auth]
+
+    static func match(_ path: String) -> (route: Route, path: Substring)? {
+        for route in all {
+            if let inside = route.pathInside(path) { return (route, inside) }
+        }
+        return nil
+    }
+}

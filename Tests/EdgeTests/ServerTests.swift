@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Testing
+
+@testable import MartletEdge
+
+/// The public server against clients that are slow, greedy, broken, or simply right.
+@Suite("Edge: server")
+struct ServerTests {
+    /// Answers with what it was asked.
+    private struct Echo: EdgeResponder {
+        func begin(_ request: EdgeRequest, _ answer: @escaping @Sendable (EdgeResponse) -> Void) -> Task<Void, Never> {
+            Task {
+                var response = EdgeResponse(
+                    status: request.target == "/none" ? 204 : 200,
+                    body: .bytes(
+                        ByteBuffer(string: "\(request.method.rawValue) \(request.target) \(request.body.readableBytes)")))
+                if request.target == "/none" { response.body = .bytes(ByteBuffer()) }
+                answer(response)
+            }
+        }
+
+        func refuse(_ error: EdgeError, target: String?, headers: HTTPHeaders?, peer: String) -> EdgeResponse {
+            EdgeResponse(status: error.status, body: .bytes(ByteBuffer(string: error.code)))
+        }
+    }
+
+    private func with(
+        head: Int64 = 30_000, body: Int64 = 30_000, idle: Int64 = 30_000, connectionsMax: Int = 100,
+        _ test: (Int, EdgeServer) async throws -> Void
+    ) async throws {
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
+        let server = try await EdgeServer(
+            address: "127.0.0.1", port: 0, connectionsMax: connectionsMax,
+            limits: ConnectionLimits(
+                bodyBytesMax: 1_000, headTimeout: .milliseconds(head), bodyTimeout: .milliseconds(body),
+                idleTimeout: .milliseconds(idle)),
+            responder: Echo(), files: FileWriter(pool: pool), threads: 1)
+        do { try await test(server.port, server) } catch {
+            await server.stop(within: .zero)
+            throw error
+        }
+        await server.stop(within: .zero)
+        try await pool.shutdownGracefully()
+    }
+
+    @Test("Requests on one connection are answered in order, also when they come at once")
+    func keepAlive() async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+            #expect(client.receive()?.body == "GET /1 0")
+            #expect(client.receive()?.body == "POST /2 3")
+            client.send("HEAD /3 HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+            let head = client.receive(withoutBody: true)
+            #expect(head?.head.hasPrefix("HTTP/1.1 200 OK\r\n") == true)
+            #expect(head?.head.lowercased().contains("content-length") == false)
+            let none = client.receive()
+            #expect(none?.head.hasPrefix("HTTP/1.1 204 No Content\r\n") == true)
+            #expect(none?.head.lowercased().contains("content-length") == false)
+            client.send("POST /4 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n")
+            #expect(client.receive()?.body == "POST /4 5")
+            client.send("GET /5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            let last = client.receive()
+            #expect(last?.body == "GET /5 0" && last?.head.contains("Connection: close") == true)
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test("A body over the limit is refused with 413, announced or not, and the client gets to read it",
+        arguments: [
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\nabc",
+            "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n\(String(repeating: "a", count: 2_000))\r\n",
+        ])
+    func tooLarge(_ request: String) async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send(request)
+            let answer = client.receive()
+            #expect(answer?.head.hasPrefix("HTTP/1.1 413 ") == true)
+            #expect(answer?.body == "request_entity_too_large")
+        }
+    }
+
+    @Test("A client that waits for leave to send its body gets it")
+    func expectContinue() async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send("POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            #expect(client.receive()?.head.hasPrefix("HTTP/1.1 100 ") == true)
+            client.send("ok")
+            #expect(client.receive()?.body == "POST /e 2")
+        }
+    }
+
+    @Test("Half a head and then silence ends the connection, also when single bytes trickle in")
+    func slowHead() async throws {
+        try await with(head: 300) { port, server in
+            let client = try RawClient(port: port)
+            client.send("GET / HT")
+            try await Task.sleep(for: .milliseconds(100))
+            client.send("TP/1.1\r\nX: ")
+            #expect(client.isEnded())
+            let other = try RawClient(port: port)
+            other.send("GET /still HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(other.receive()?.body == "GET /still 0")
+        }
+    }
+
+    @Test("Half a body and then silence is answered with 408")
+    func slowBody() async throws {
+        try await with(body: 300) { port, _ in
+            let client = try RawClient(port: port)
+            client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+            let answer = client.receive()
+            #expect(answer?.head.hasPrefix("HTTP/1.1 408 ") == true)
+            #expect(answer?.body == "request_not_finished")
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test("A connection without requests ends after its idle time")
+    func idle() async throws {
+        try await with(idle: 300) { port, _ in
+            let client = try RawClient(port: port)
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test("What is no HTTP is answered with 400 and ends",
+        arguments: ["garbage\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n"])
+    func garbage(_ text: String) async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send(text)
+            #expect(client.receive()?.head.hasPrefix("HTTP/1.1 400 ") == true)
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test("Connections beyond the bound are turned away, and others go on")
+    func connectionBound() async throws {
+        try await with(connectionsMax: 2) { port, server in
+            let first = try RawClient(port: port)
+            first.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(first.receive()?.body == "GET /1 0")
+            let second = try RawClient(port: port)
+            second.send("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(second.receive()?.body == "GET /2 0")
+            let third = try RawClient(port: port)
+            #expect(third.isEnded())
+            first.send("GET /3 HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(first.receive()?.body == "GET /3 0")
+            #expect(server.connections == 2)
+        }
+    }
+}
