@@ -109,6 +109,10 @@ import Testing
         ("insert into t (a, n) values ('two', 2), ('three', default)", "select group_concat(a) from (select a from t order by id)", "one,two,three"),
         ("insert into t (id, a) values (1, 'again') on conflict (id) do nothing", "select a from t", "one"),
         ("insert into t (a, j) values ('x', '{\"b\":1, \"a\":[true]}')", "select j from t where a='x'", "{\"a\": [true], \"b\": 1}"),
+        ("update t set n = n + 1, a = upper(a) where a = 'one'", "select a || n from t", "ONE8"),
+        ("update t as x set n = (select count(*) from t where t.id = x.id), j = default", "select n from t", "1"),
+        ("delete from t where n = 7 and a is not null", "select count(*) from t", "0"),
+        ("alter table t add column at timestamp(3) default '2026-01-01 00:00:00.123456'", "select at % 1000 from t", "0"),
         ("begin; set statement_timeout = 0; create extension if not exists pgcrypto; commit", "select 1", "1"),
         ("select pg_catalog.set_config('search_path', '', false); create table public.z (x int)", "select count(*) from z", "0"),
     ]

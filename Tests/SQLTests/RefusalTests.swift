@@ -8,7 +8,9 @@ import Testing
     static let table: [(String, String, String)] = [
         ("create function f() returns int language sql as 'select 1'", "0A000", "functions"),
         ("create trigger x before insert on t for each row execute function f()", "0A000", "triggers"),
-        ("do $$ begin end $$", "0A000", "DO blocks"), ("update t set a = 1", "0A000", "UPDATE"),
+        ("do $$ begin end $$", "0A000", "DO blocks"), ("update t set nosuch = 1", "42703", "nosuch"),
+        ("update t set a = 1 from v", "0A000", "fromClause"), ("delete from v", "42809", "not a table"),
+        ("update t set a = 'x'", "22P02", "invalid"), ("alter table t alter column b type int using (select 1)", "0A000", "subquery"),
         ("create materialized view m as select 1", "0A000", "materialized"),
         ("create table x (a tsvector)", "0A000", "full text"), ("create table x (a point)", "0A000", "geometric"),
         ("create table x (a int4range)", "0A000", "ranges"), ("create table x (a nosuch)", "42704", "does not exist"),

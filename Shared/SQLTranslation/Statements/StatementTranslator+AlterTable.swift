@@ -137,7 +137,13 @@ extension StatementTranslator {
         let analyzer = Analyzer(names: names)
         let scope = Scope.row(of: change.table, alias: "")
         var value = TypedExpression(.column(name: old.name, alias: ""), type: old.type, at: command.location)
-        if let using = definition.node("raw_default") { value = try analyzer.expression(using, in: scope) }
+        if let using = definition.node("raw_default") {
+            value = try analyzer.expression(using, in: scope)
+            guard !value.hasSubquery else {
+                throw TranslationFault(
+                    "cannot use subquery in transform expression", at: using.location, sqlState: "0A000")
+            }
+        }
         value = try analyzer.coercion.coerce(value, to: type, .assignment)
         change.values[old.name] = try SQLiteWriter(enums: catalog.enums, role: Self.owner, place: .migration).sql(value)
         change.table.columns[index].type = type

@@ -56,6 +56,8 @@ final class StatementTranslator {
         case "DropStmt": try drop(node)
         case "CreatePublicationStmt", "AlterPublicationStmt": try publication(node)
         case "InsertStmt": try insert(node)
+        case "UpdateStmt": try update(node)
+        case "DeleteStmt": try delete(node)
         case "VariableSetStmt": try set(node)
         case "CreateExtensionStmt": try node.allow("extname", "if_not_exists", "options")
         case "AlterOwnerStmt": try alterOwner(node)
@@ -70,8 +72,6 @@ final class StatementTranslator {
         "CreateFunctionStmt": "functions are not translated to SQLite yet",
         "CreateTrigStmt": "triggers are not translated to SQLite yet",
         "DoStmt": "DO blocks are not translated to SQLite yet",
-        "UpdateStmt": "UPDATE in a migration is not translated to SQLite yet",
-        "DeleteStmt": "DELETE in a migration is not translated to SQLite yet",
         "CreateTableAsStmt": "CREATE TABLE AS and materialized views are not translated",
         "CreateSeqStmt": "sequences of their own are not translated; use an identity column",
         "AlterSeqStmt": "sequences of their own are not translated; use an identity column",
