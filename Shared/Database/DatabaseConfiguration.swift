@@ -26,10 +26,14 @@ package struct DatabaseConfiguration: Sendable {
     package var aggregates: [SQLiteAggregate]
     /// Statements that every new PostgreSQL connection runs, such as `set search_path`.
     package var startupStatements: [String]
+    /// Whether SQLite checks foreign keys. False for a database that changes the schema, and then checks them itself:
+    /// rebuilding a table means to drop it, which would take its children along.
+    package var checksForeignKeys: Bool
 
     package init(
         location: Location, readers: Int = 2, poolSize: Int = 8, functions: [SQLiteFunction] = [],
-        collations: [SQLiteCollation] = [], aggregates: [SQLiteAggregate] = [], startupStatements: [String] = []
+        collations: [SQLiteCollation] = [], aggregates: [SQLiteAggregate] = [], startupStatements: [String] = [],
+        checksForeignKeys: Bool = true
     ) {
         self.location = location
         self.readers = readers
@@ -38,6 +42,7 @@ package struct DatabaseConfiguration: Sendable {
         self.collations = collations
         self.aggregates = aggregates
         self.startupStatements = startupStatements
+        self.checksForeignKeys = checksForeignKeys
     }
 }
 

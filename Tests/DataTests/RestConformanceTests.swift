@@ -221,5 +221,5 @@ struct RestConformanceTests {
 
 /// The engines that the suite runs on.
 enum TestDatabaseEngines {
-    static let all: [DatabaseEngine] = [.postgres]
+    static let all: [DatabaseEngine] = [.sqlite, .postgres]
 }

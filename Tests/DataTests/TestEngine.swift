@@ -38,6 +38,32 @@ struct TestEngine: Sendable {
     }
 
     static func open(_ engine: DatabaseEngine, _ body: (any RowEngine) async throws -> Void) async throws {
+        switch engine {
+        case .sqlite: try await openSQLite(body)
+        case .postgres: try await openPostgres(body)
+        }
+    }
+
+    private static func openSQLite(_ body: (any RowEngine) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await lend(
+            try await SQLiteEngine.open(path: folder.appendingPathComponent("data.db").path, readers: 2), body)
+    }
+
+    private static func lend(_ rows: any RowEngine, _ body: (any RowEngine) async throws -> Void) async throws {
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await body(rows))
+        } catch {
+            outcome = .failure(error)
+        }
+        await rows.close()
+        try outcome.get()
+    }
+
+    private static func openPostgres(_ body: (any RowEngine) async throws -> Void) async throws {
         let name = "test_\(UUID().uuidString.lowercased().replacing("-", with: ""))"
         let url = try #require(
             ProcessInfo.processInfo.environment["MARTLET_TEST_POSTGRES_URL"],
@@ -49,11 +75,10 @@ struct TestEngine: Sendable {
             url: base + name + (parts.count > 1 ? "?\(parts[1])" : ""), poolSize: 2)
         let outcome: Result<Void, any Error>
         do {
-            outcome = .success(try await body(rows))
+            outcome = .success(try await lend(rows, body))
         } catch {
             outcome = .failure(error)
         }
-        await rows.close()
         try await run(url, "drop database \(name)")
         try outcome.get()
     }

@@ -188,8 +188,9 @@ struct PostgresStatement {
         "(\(start) \(quantifier.rawValue) (\(bind(ArrayLiteral.text(of: texts)))))"
     }
 
-    func expression(_ field: FieldReference, _ alias: String) -> String {
-        var sql = "\(alias).\(Self.quote(field.column))"
+    /// - Parameter alias: whose column it is; nil for a bare name.
+    func expression(_ field: FieldReference, _ alias: String?) -> String {
+        var sql = (alias.map { "\($0)." } ?? "") + Self.quote(field.column)
         guard !field.path.isEmpty else { return sql }
         let isDocument = (field.type.base == .json || field.type.base == .jsonb) && !field.type.isArray
         if !isDocument { sql = "to_jsonb(\(sql))" }

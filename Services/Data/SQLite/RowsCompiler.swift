@@ -174,7 +174,7 @@ struct RowsCompiler {
         guard let type = CastTarget.type(named: cast, in: access.catalog) else {
             throw RowError("42704", "type \"\(cast)\" does not exist")
         }
-        let text = "CAST(\(PostgresStatement().expression(column.field, alias)) AS \(cast))"
+        let text = "CAST(\(PostgresStatement().expression(column.field, nil)) AS \(cast))"
         return (try access.schema.expression(text, on: try relation(name), alias: alias), type)
     }
 

@@ -95,8 +95,14 @@ package final class DataService: MartletService {
         let settings = context.settings
         let files = ProjectFiles(project: context.project)
         let migrations = try files.migrations()
-        let engine: any RowEngine = try await PostgresEngine.open(
-            url: settings[\.data.engine], poolSize: settings[\.data.poolSize])
+        let location = settings[\.data.engine]
+        let engine: any RowEngine =
+            if location == DatabaseEngine.sqlite.rawValue {
+                try await SQLiteEngine.open(
+                    path: context.dataDirectory.database(of: .data), readers: settings[\.data.readers])
+            } else {
+                try await PostgresEngine.open(url: location, poolSize: settings[\.data.poolSize])
+            }
         do {
             let report = try await engine.migrate(
                 migrations, requiresRowSecurity: settings[\.data.requiresRowSecurity])

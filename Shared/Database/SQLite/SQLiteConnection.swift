@@ -35,7 +35,7 @@ import CSQLite
             throw SQLiteError.error(code: result, message: "cannot open \(path): \(message)")
         }
         unsafe hooks.install(on: opened, configuration: configuration)
-        try prepareConnection(role)
+        try prepareConnection(role, checksForeignKeys: configuration.checksForeignKeys)
     }
 
     deinit {
@@ -43,9 +43,9 @@ import CSQLite
         unsafe sqlite3_close_v2(handle)
     }
 
-    private func prepareConnection(_ role: Role) throws(DatabaseError) {
+    private func prepareConnection(_ role: Role, checksForeignKeys: Bool) throws(DatabaseError) {
         unsafe sqlite3_busy_timeout(handle, 5_000)
-        try executeScript("pragma foreign_keys = on")
+        try executeScript("pragma foreign_keys = \(checksForeignKeys ? "on" : "off")")
         try executeScript("pragma temp_store = memory")
         switch role {
         case .writer:

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletDatabase
+import MartletSQL
+import Synchronization
+
+/// The application's tables on SQLite: privileges, policies, defaults and foreign keys are the host's work, from the
+/// catalogue that the migrations left (D24a).
+package final class SQLiteEngine: RowEngine {
+    let database: Database
+    private let current: Mutex<SQLiteSchema>
+    let exposedSchemas: [String]
+    /// For the connection that changes the schema.
+    let schemaConfiguration: DatabaseConfiguration
+
+    package var schema: SchemaCache { snapshot.cache }
+
+    var snapshot: SQLiteSchema { current.withLock { $0 } }
+
+    /// Roles that requests may take: those of `authenticator`.
+    private static let requestRoles: Set<String> = ["anon", "authenticated", "service_role", "authenticator"]
+
+    /// Opens the file, making it when absent, and brings the platform's tables into it.
+    ///
+    /// - Throws: `DatabaseError`.
+    package static func open(
+        path: String, readers: Int, exposedSchemas: [String] = ["public"]
+    ) async throws -> SQLiteEngine {
+        let configuration = DatabaseConfiguration(
+            location: .sqlite(path: path), readers: readers, functions: MartletFunctions.all,
+            collations: MartletFunctions.collations + [DocumentOrder.sqlite], aggregates: MartletFunctions.aggregates)
+        let database = try Database(configuration)
+        do {
+            let catalog = try await database.write(alone: true) { try SQLitePlatform.prepare($0) }
+            return SQLiteEngine(database, configuration, catalog, exposedSchemas)
+        } catch {
+            await database.close()
+            throw error
+        }
+    }
+
+    private init(
+        _ database: Database, _ configuration: DatabaseConfiguration, _ catalog: Catalog, _ exposedSchemas: [String]
+    ) {
+        self.database = database
+        var changing = configuration
+        changing.readers = 1
+        changing.checksForeignKeys = false
+        schemaConfiguration = changing
+        self.exposedSchemas = exposedSchemas
+        current = Mutex(SQLiteSchema(SchemaCache(catalog: catalog, exposedSchemas: exposedSchemas)))
+    }
+
+    func take(_ catalog: Catalog) {
+        let schema = SQLiteSchema(SchemaCache(catalog: catalog, exposedSchemas: exposedSchemas))
+        current.withLock { $0 = schema }
+    }
+
+    package func close() async { await database.close() }
+
+    // MARK: Requests
+
+    package func read(_ plan: ReadPlan, session: RequestSession) async throws -> RowsResult {
+        try checkRole(session.role)
+        let access = RowAccess(schema: snapshot, session: session)
+        let compiler = RowsCompiler(access: access)
+        let rows = try compiler.compile(plan.rows)
+        let total = plan.count == .exact ? try compiler.total(plan.rows) : nil
+        return try await database.read(deadline: session.deadline) { database in
+            var result = RowsResult(body: [UInt8(ascii: "[")])
+            result.rowCount = try rows.append([], database, to: &result.body)
+            result.body.append(UInt8(ascii: "]"))
+            if let total { result.total = try database.query(total.sql, total.parameters).first?[0].integerValue }
+            return result
+        }
+    }
+
+    package func write(
+        _ plan: WritePlan, session: RequestSession,
+        finish: @escaping @Sendable (RowsResult) throws -> FinishedReply
+    ) async throws -> FinishedReply {
+        try checkRole(session.role)
+        let access = RowAccess(schema: snapshot, session: session)
+        return try await database.write(deadline: session.deadline) { database in
+            if let key = session.idempotency, let earlier = try SQLiteIdempotency.find(key, access, database) {
+                return earlier
+            }
+            let reply = try finish(try RowWrites(session: database, access: access, plan: plan).run())
+            if let key = session.idempotency { try SQLiteIdempotency.record(reply, under: key, access, database) }
+            return reply
+        }
+    }
+
+    private func checkRole(_ role: String) throws(RowError) {
+        if snapshot.catalog.roles[role] == nil { throw RowError("22023", "role \"\(role)\" does not exist") }
+        if !Self.requestRoles.contains(role) {
+            throw RowError("42501", "permission denied to set role \"\(role)\"")
+        }
+    }
+}
