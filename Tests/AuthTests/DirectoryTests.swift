@@ -66,6 +66,24 @@ import Testing
     }
 
     @Test(arguments: TestAuth.engines)
+    func `A repeat that finds the directory away does not undo what an earlier attempt may have done`(
+        engine: DatabaseEngine
+    ) async throws {
+        try await TestAuth.with(engine) { auth in
+            auth.directory.behave(.silentAfterwards)
+            #expect(try await auth.signUp().status == 503)
+            auth.directory.behave(.away)
+            await auth.authority.settle()
+            #expect(try await auth.signUp().status == 503)
+            #expect(try await auth.count("users") == 1)
+            auth.directory.behave(.answering)
+            await auth.authority.settle()
+            let answer = try await auth.signIn()
+            #expect(auth.directory.rows.keys.sorted() == [answer.userID])
+        }
+    }
+
+    @Test(arguments: TestAuth.engines)
     func `A new sign-up settles the one that stands in its way`(engine: DatabaseEngine) async throws {
         try await TestAuth.with(engine) { auth async throws in
             auth.directory.behave(.silentAfterwards)

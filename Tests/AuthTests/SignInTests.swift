@@ -39,6 +39,23 @@ import Testing
         }
     }
 
+    @Test func `An unknown address takes as long as a wrong password`() async throws {
+        try await TestAuth.with(.sqlite, parameters: .floor) { auth in
+            _ = try await auth.signUp()
+            func time(_ email: String) async throws -> [Duration] {
+                var times: [Duration] = []
+                for _ in 0..<5 {
+                    let start = ContinuousClock.now
+                    _ = try await auth.signIn(email, "another password")
+                    times.append(ContinuousClock.now - start)
+                }
+                return times.sorted()
+            }
+            // Without the work for nobody it would be a hundredth; other load on the machine only adds.
+            #expect(try await time("nobody@example.com")[2] * 2 > time("ada@example.com")[0])
+        }
+    }
+
     @Test func `A password is the same in every normal form`() async throws {
         try await TestAuth.with(.sqlite) { auth in
             let answer = try await auth.send(

@@ -23,8 +23,10 @@ struct TestAuth: Sendable {
     let observations: Observations
     private let verifier: TokenVerifier
 
+    /// - Parameter parameters: far below the floor of the settings, which would make hundreds of tests slow.
     static func with<Result>(
         _ engine: DatabaseEngine, _ change: (inout AuthConfiguration) -> Void = { _ in },
+        parameters: Argon2id = Argon2id(memoryKibibytes: 64, iterations: 1, lanes: 1),
         _ body: (TestAuth) async throws -> Result
     ) async throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
@@ -35,8 +37,6 @@ struct TestAuth: Sendable {
         let database = try Database(location)
         var configuration = AuthConfiguration(issuer: issuer)
         change(&configuration)
-        // The floor of the settings would make hundreds of tests slow; the parameters themselves have tests.
-        let parameters = Argon2id(memoryKibibytes: 64, iterations: 1, lanes: 1)
         let hasher = try PasswordHasher(parameters: parameters, threads: 2)
         let (directory, clock, observations) = (TestDirectory(), TestClock(), Observations())
         let keys = EncryptionKeys()

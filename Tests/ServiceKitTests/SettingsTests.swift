@@ -102,7 +102,8 @@ struct SettingsTests {
     @Test("Production requires auth's site_url; development does not")
     func siteURL() throws {
         let error = try #require(throws: SettingsError.self) { try resolve(services: [.auth]) }
-        #expect(error.problems == ["auth.site_url: required in production"])
+        #expect(
+            error.problems == ["auth.site_url: required in production", "auth.external_url: required in production"])
         let settings = try resolve(environment: ["MARTLET_ENV": "development"], services: [.auth])
         #expect(settings[\.process.mode] == .development)
     }

@@ -5,26 +5,10 @@ internal import MartletServiceKit
 internal import MartletWire
 
 extension AuthConfiguration {
-    /// What the settings say.
-    ///
-    /// - Throws: `StartFailure` with status 78 for a key that asks for what is not there.
-    init(_ settings: Settings, mode: DeploymentMode) throws(StartFailure) {
-        guard !settings[\.auth.emailNeedsConfirmation] else {
-            throw StartFailure(
-                .configuration,
-                "auth.email.enable_confirmations: mails that confirm an address are not built yet; set it to false.")
-        }
-        let issuer: String
-        if let url = settings[\.auth.externalURL] {
-            issuer = url.hasSuffix("/") ? String(url.dropLast()) : url
-        } else {
-            guard mode == .development else {
-                throw StartFailure(
-                    .configuration,
-                    "auth.external_url: required in production, for example https://api.example.com/auth/v1.")
-            }
-            issuer = "http://127.0.0.1:\(settings[\.edge.port])/auth/v1"
-        }
+    /// What the settings say. Production names its external URL; development is where the edge listens.
+    init(_ settings: Settings) {
+        let url = settings[\.auth.externalURL] ?? "http://127.0.0.1:\(settings[\.edge.port])/auth/v1"
+        let issuer = url.hasSuffix("/") ? String(url.dropLast()) : url
         self.init(
             issuer: issuer, accessTokenLife: .seconds(settings[\.auth.jwtExpirySeconds]),
             refreshTokensRotate: settings[\.auth.refreshTokensRotate],

@@ -27,7 +27,6 @@ package final class AuthService: MartletService {
     }
 
     private let context: ServiceContext
-    private let lock: ServiceLock
     private let configuration: AuthConfiguration
     private let encryption: EncryptionKeys
     private let projectKeys: ProjectKeys
@@ -37,8 +36,7 @@ package final class AuthService: MartletService {
 
     package init(_ context: ServiceContext) async throws {
         self.context = context
-        configuration = try AuthConfiguration(context.settings, mode: context.mode)
-        lock = try context.dataDirectory.lock(.auth)
+        configuration = AuthConfiguration(context.settings)
         do throws(KeyError) {
             encryption = try Self.encryptionKeys(context)
             projectKeys = try ProjectKeys.loadOrMake(
@@ -66,6 +64,8 @@ package final class AuthService: MartletService {
                 }
             } catch is CancellationError {}
         }
+        // Asked to stop, it has ended well; cancelled, it says so.
+        try Task.checkCancellation()
     }
 
     package func close() async {
@@ -180,8 +180,7 @@ extension AuthObservation {
                     "request.id": "\(requestID)", "http.status": "\(error.status)", "error.code": "\(error.code)",
                     "error.detail": "\(error.cause ?? error.message)",
                 ])
-        case .unsettled(let count):
-            logger.warning("Changes of users wait for the data service.", metadata: ["users.count": "\(count)"])
+        case .unsettled: logger.warning("Changes of users wait for the data service.")
         case .refreshReuse(let requestID, let sessionID):
             logger.warning(
                 "An old refresh token came back; its session is ended.",

@@ -5,17 +5,19 @@ internal import MartletDatabase
 extension UserLedger {
     /// Asks the directory for a change that is written down, and applies or drops it by the answer.
     ///
-    /// Silence with an unknown outcome leaves it written down: only a refusal, or the certainty that nothing was done,
-    /// takes it back.
+    /// Silence leaves it written down: only a refusal, or the certainty that nothing was done, takes it back.
+    ///
+    /// - Parameter isFirst: nobody asked before. A repeat that is certain to have done nothing says nothing about the
+    ///   attempts before it.
     func perform<Result: Sendable>(
-        _ change: UserChange, deadline: ContinuousClock.Instant,
+        _ change: UserChange, isFirst: Bool, deadline: ContinuousClock.Instant,
         completing complete: @escaping @Sendable (DatabaseSession, User) throws -> Result
     ) async throws(AuthError) -> Result {
         let outcome: DirectoryOutcome
         do throws(DirectoryFailure) {
             outcome = try await ask(change, deadline: deadline)
         } catch {
-            if error.isCertain { try await drop(change) }
+            if error.isCertain, isFirst { try await drop(change) }
             throw .unavailable("data: \(error.message)")
         }
         let now = clock()

@@ -40,7 +40,7 @@ struct UserLedger: Sendable {
                         try session.insert(user)
                         try session.insert(change, now: now)
                     }
-                    return try await perform(change, deadline: deadline, completing: complete)
+                    return try await perform(change, isFirst: true, deadline: deadline, completing: complete)
                 }
             } catch {
                 guard error == .taken else { throw error }
@@ -83,7 +83,8 @@ struct UserLedger: Sendable {
             }
             switch step {
             case .done(let result): return result
-            case .asked(let change): return try await perform(change, deadline: deadline, completing: complete)
+            case .asked(let change):
+                return try await perform(change, isFirst: true, deadline: deadline, completing: complete)
             }
         }
     }
@@ -106,21 +107,28 @@ struct UserLedger: Sendable {
                 try session.insert(change, now: now)
                 return change
             }
-            try await perform(change, deadline: deadline, completing: complete)
+            try await perform(change, isFirst: true, deadline: deadline, completing: complete)
         }
     }
 
-    /// Repeats every unsettled change. Returns how many are left because the directory did not answer.
-    func settleAll(budget: Duration) async throws(AuthError) -> Int {
+    /// Repeats the unsettled changes, oldest first, up to the first that finds the directory silent: the others would
+    /// only wait as well. Returns whether all of them are settled.
+    ///
+    /// - Parameter budget: how long one of them may take.
+    func settleAll(budget: Duration) async throws(AuthError) -> Bool {
         let userIDs = try await database.reading { session in
             try session.query("select user_id from user_changes order by created_at limit \(Self.roundMax)")
                 .compactMap { $0[0].textValue }
         }
-        var left = 0
         for userID in userIDs {
-            do throws(AuthError) { try await settle(userID, deadline: .now + budget) } catch { left += 1 }
+            do throws(AuthError) {
+                try await settle(userID, deadline: .now + budget)
+            } catch {
+                guard error.status == 503 else { throw error }
+                return false
+            }
         }
-        return left
+        return userIDs.count < Self.roundMax
     }
 
     private func settle(_ userID: String, deadline: ContinuousClock.Instant) async throws(AuthError) {
@@ -133,7 +141,7 @@ struct UserLedger: Sendable {
     private func settleInside(_ userID: String, deadline: ContinuousClock.Instant) async throws(AuthError) {
         guard let change = try await database.reading({ try $0.change(of: userID) }) else { return }
         do throws(AuthError) {
-            try await perform(change, deadline: deadline) { _, _ in }
+            try await perform(change, isFirst: false, deadline: deadline) { _, _ in }
         } catch {
             if try await database.reading({ try $0.change(of: userID) }) != nil { throw error }
         }

@@ -37,7 +37,8 @@ package struct AuthSettings: Sendable {
         "auth.email.enable_signup", true, aliases: ["AUTH_EMAIL_ENABLED"], readers: [.auth],
         "Whether e-mail and password may be used.")
     package let emailNeedsConfirmation = Setting<Bool>(
-        "auth.email.enable_confirmations", false, readers: [.auth], "Whether an address must be confirmed by a mail.")
+        "auth.email.enable_confirmations", false, readers: [.auth], "Whether an address must be confirmed by a mail."
+    ) { $0 ? "mails that confirm an address are not built yet; set it to false" : nil }
     package let passwordBytesMax = Setting<Int>(
         "martlet.auth.password_bytes_max", 256, in: 72...1_024, readers: [.auth],
         "Longest password, in bytes; longer ones are refused, never cut.")

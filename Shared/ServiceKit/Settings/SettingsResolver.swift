@@ -119,8 +119,9 @@ package struct SettingsResolver: Sendable {
     /// Rules over several keys.
     private static func contradictions(in settings: Settings, for services: [ServiceName]) -> [String] {
         var problems: [String] = []
-        if services.contains(.auth), settings[\.process.mode] == .production, settings[\.auth.siteURL] == nil {
-            problems.append("auth.site_url: required in production")
+        if services.contains(.auth), settings[\.process.mode] == .production {
+            if settings[\.auth.siteURL] == nil { problems.append("auth.site_url: required in production") }
+            if settings[\.auth.externalURL] == nil { problems.append("auth.external_url: required in production") }
         }
         let table = SettingsTable.shared
         var takenBy: [Int: String] = [:]
