@@ -75,10 +75,9 @@ package final class Authority: Sendable {
     }
 
     /// Repeats the changes of users that the data service has not answered yet (D25). Run at start and now and then.
-    package func settle(budget: Duration = .seconds(5)) async {
+    package func settle(budget: Duration = .seconds(2)) async {
         do throws(AuthError) {
-            let left = try await ledger.settleAll(budget: budget)
-            if left > 0 { observe(.unsettled(count: left)) }
+            if try await !ledger.settleAll(budget: budget) { observe(.unsettled) }
         } catch { observe(.failed(requestID: "", error: error)) }
     }
 
@@ -91,7 +90,7 @@ package enum AuthObservation: Sendable {
     /// A request failed by no fault of its client; the error's cause says why.
     case failed(requestID: String, error: AuthError)
     /// Changes of users wait for the data service.
-    case unsettled(count: Int)
+    case unsettled
     /// An old refresh token came back: its session was ended.
     case refreshReuse(requestID: String, sessionID: String)
 }

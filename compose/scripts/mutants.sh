@@ -6,6 +6,10 @@ cd "$(dirname "$0")/../.."
 
 # flag, and the suite that has to turn red
 declare -A catchers=(
+    [MUTANT_AUTH_DECOY_SKIPPED]=SignInTests
+    [MUTANT_AUTH_REPEAT_UNDOES]=DirectoryTests
+    [MUTANT_AUTH_REUSE_FORGIVEN]=RefreshTests
+    [MUTANT_AUTH_SIGNATURE_OFF]=TokenVerifierTests
     [MUTANT_DB_ACK_BEFORE_COMMIT]=GroupCommitTests
     [MUTANT_DB_DEFERRED_KEYS_UNCHECKED]=GroupCommitTests
     [MUTANT_DB_OTHERS_NOT_RUN_AGAIN]=GroupCommitTests

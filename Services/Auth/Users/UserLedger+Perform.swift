@@ -17,7 +17,11 @@ extension UserLedger {
         do throws(DirectoryFailure) {
             outcome = try await ask(change, deadline: deadline)
         } catch {
-            if error.isCertain, isFirst { try await drop(change) }
+            #if MUTANT_AUTH_REPEAT_UNDOES
+                if error.isCertain { try await drop(change) }
+            #else
+                if error.isCertain, isFirst { try await drop(change) }
+            #endif
             throw .unavailable("data: \(error.message)")
         }
         let now = clock()
