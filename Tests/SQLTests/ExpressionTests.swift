@@ -48,6 +48,15 @@ import Testing
         ("'A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
         ("'abc'::varchar(2)", "ab"), ("'ab'::char(4) = 'ab  '::char(2)", "t"), ("'\\x00ff'::bytea", "\\x00ff"),
         ("'12:30'::time", "12:30:00"), ("(select 1 where false)", nil), ("exists (select 1)", "t"),
+        ("jsonb_build_object('b', 1, 'a', array['x'], 'n', null, 'd', date '2026-01-01')",
+         "{\"a\": [\"x\"], \"b\": 1, \"d\": \"2026-01-01\", \"n\": null}"),
+        ("json_build_object('b', 1.50, 'a', true)", "{\"b\" : 1.50, \"a\" : true}"), ("jsonb_build_array(1, 'x', null)", "[1, \"x\", null]"),
+        ("to_jsonb(1.5)", "1.5"), ("to_jsonb(null::int)", nil), ("(select string_agg(x, '-') from (select 'a' as x) s)", "a"),
+        ("(select array_agg(x) from (select 1 as x union all select null) s)", "{1,NULL}"),
+        ("(select jsonb_agg(x) from (select 'a' as x union all select 'b') s)", "[\"a\", \"b\"]"),
+        ("(select json_agg(x) from (select 1 as x union all select 2) s)", "[1, 2]"), ("(select array_agg(x) from (select 1 as x) s where false)", nil),
+        ("(select count(*) from (select 1 as x) s having count(*) > 1)", nil), ("(select sum(x) from (select 1.50 as x union all select 2) s)", "3.50"),
+        ("(select avg(x) from (select 1 as x union all select 2) s)", "1.5000000000000000"),
         ("2 in (select 2 union select 3)", "t"), ("(1, 'a') = (1, 'a')", "t"),
     ]
 

@@ -20,6 +20,9 @@ extension Analyzer {
         var arguments = try expressions(node.list("args"), in: scope)
         if name == "coalesce" || name == "greatest" { throw unknownFunction(parts, arguments, at: location) }
         if let array = try arrayFunction(name, arguments, at: location) { return array }
+        if schema == nil || schema == "pg_catalog",
+            let document = try documentFunction(name, arguments, at: location)
+        { return document }
         if name == "concat", schema != "auth" {
             // Takes anything and makes text of it.
             for index in arguments.indices {
@@ -104,7 +107,8 @@ extension Analyzer {
 
     static let aggregates: [String: Aggregate.Kind] = [
         "count": .count, "sum": .sum, "avg": .avg, "min": .min, "max": .max, "bool_and": .boolAnd, "every": .boolAnd,
-        "bool_or": .boolOr,
+        "bool_or": .boolOr, "string_agg": .stringAgg, "array_agg": .arrayAgg, "json_agg": .jsonAgg,
+        "jsonb_agg": .jsonbAgg,
     ]
 
     private func aggregate(_ kind: Aggregate.Kind, _ node: ParseNode, in scope: Scope) throws -> TypedExpression {
@@ -125,6 +129,9 @@ extension Analyzer {
                 at: location)
         }
         let arguments = try expressions(node.list("args"), in: scope)
+        if let value = try collection(kind, arguments, isDistinct: isDistinct, filter: filter, at: location) {
+            return value
+        }
         guard var argument = arguments.first, arguments.count == 1 else {
             throw TranslationFault("this aggregate takes one argument", at: location)
         }
@@ -143,6 +150,7 @@ extension Analyzer {
             "\(kind.rawValue)(\(type.display)) is not translated", at: location, sqlState: "42883")
         switch kind {
         case .count: return .int8
+        case .stringAgg, .arrayAgg, .jsonAgg, .jsonbAgg: throw fault
         case .boolAnd, .boolOr:
             argument = try coercion.coerce(argument, to: .bool, .implicit)
             return .bool

@@ -2,7 +2,9 @@
 
 extension Analyzer {
     /// A SELECT, a compound of SELECTs or VALUES, as a view or subquery has it.
-    func query(_ node: ParseNode, parent: Scope?) throws -> TypedQuery {
+    ///
+    /// With `keepsUnknown` a literal of no type stays so, for the other side of a compound to decide.
+    func query(_ node: ParseNode, parent: Scope?, keepsUnknown: Bool = false) throws -> TypedQuery {
         guard node.kind == "SelectStmt" else {
             throw TranslationFault("\(ParseNode.words(node.kind)) inside a query is not translated", at: node.location)
         }
@@ -14,7 +16,7 @@ extension Analyzer {
         if let symbol = node.string("op"), symbol != "SETOP_NONE" {
             query = try compound(symbol, node, in: scope)
         } else {
-            query = try select(node, in: scope)
+            query = try select(node, in: scope, keepsUnknown: keepsUnknown)
         }
         scope.allowsAggregates = false
         if let limit = node.node("limitCount") { query.limit = try bound(limit, in: scope) }
@@ -53,8 +55,8 @@ extension Analyzer {
     private func compound(_ symbol: String, _ node: ParseNode, in scope: Scope) throws -> TypedQuery {
         guard let leftNode = node.bare("larg", as: "SelectStmt"), let rightNode = node.bare("rarg", as: "SelectStmt")
         else { throw TranslationFault("a compound query without both sides", at: node.location) }
-        var left = try query(leftNode, parent: scope)
-        var right = try query(rightNode, parent: scope)
+        var left = try query(leftNode, parent: scope, keepsUnknown: true)
+        var right = try query(rightNode, parent: scope, keepsUnknown: true)
         guard left.columns.count == right.columns.count else {
             throw TranslationFault(
                 "each query of a compound must have the same number of columns", at: node.location, sqlState: "42601")
@@ -92,7 +94,7 @@ extension Analyzer {
         return ![.json, .jsonb, .interval, .bpchar, .other].contains(type.base)
     }
 
-    private func select(_ node: ParseNode, in scope: Scope) throws -> TypedQuery {
+    private func select(_ node: ParseNode, in scope: Scope, keepsUnknown: Bool) throws -> TypedQuery {
         var select = TypedSelect()
         for item in node.list("fromClause") { select.from.append(try fromItem(item, in: scope)) }
         if let test = node.node("whereClause") { select.condition = try condition(test, in: scope) }
@@ -109,7 +111,9 @@ extension Analyzer {
                 continue
             }
             var expression = try expression(value, in: scope)
-            if expression.type.isUnknown { expression = try coercion.coerce(expression, to: .text, .implicit) }
+            if expression.type.isUnknown, !keepsUnknown {
+                expression = try coercion.coerce(expression, to: .text, .implicit)
+            }
             columns.append((name: target.string("name") ?? Self.outputName(of: value), type: expression.type))
             select.targets.append(expression)
         }

@@ -18,7 +18,7 @@ extension TypedExpression {
             branches.flatMap { [$0.condition, $0.result] } + (otherwise.map { [$0] } ?? [])
         case .exists(let query), .scalar(let query): query.expressions
         case .isInQuery(let subject, let query, _): [subject] + query.expressions
-        case .aggregate(let aggregate): [aggregate.argument, aggregate.filter].compactMap(\.self)
+        case .aggregate(let aggregate): [aggregate.argument, aggregate.separator, aggregate.filter].compactMap(\.self)
         }
     }
 

@@ -93,11 +93,15 @@ enum Comparison: String, Sendable {
 }
 
 struct Aggregate {
-    enum Kind: String, Sendable { case count, sum, avg, min, max, boolAnd, boolOr }
+    enum Kind: String, Sendable {
+        case count, sum, avg, min, max, boolAnd, boolOr, stringAgg, arrayAgg, jsonAgg, jsonbAgg
+    }
 
     var kind: Kind
     /// Nil is `count(*)`.
     var argument: TypedExpression?
+    /// What `string_agg` puts between the texts.
+    var separator: TypedExpression?
     var isDistinct: Bool
     var filter: TypedExpression?
 }

@@ -212,6 +212,12 @@ struct SQLiteWriter {
         case .avg: return "\(isDecimal ? "martlet_decimal_avg" : "avg")(\(distinct)\(value))\(filter)"
         case .min, .max:
             return "\(aggregate.kind.rawValue)(\(value)\(isDecimal ? " COLLATE martlet_numeric" : ""))\(filter)"
+        case .stringAgg:
+            let separator = try aggregate.separator.map { ", \(try sql($0))" } ?? ""
+            return "group_concat(\(value)\(separator))\(filter)"
+        case .arrayAgg: return "martlet_array_agg(\(distinct)\(value))\(filter)"
+        case .jsonAgg: return "martlet_json_agg(\(distinct)\(value))\(filter)"
+        case .jsonbAgg: return "martlet_jsonb_agg(\(distinct)\(value))\(filter)"
         case .boolAnd: return "min(\(value))\(filter)"
         case .boolOr: return "max(\(value))\(filter)"
         }

@@ -6,7 +6,7 @@ package import MartletDatabase
 /// Every connection that runs translated SQL, or writes to tables with checks and indexes made from it, registers all.
 package enum MartletFunctions {
     package static let all: [SQLiteFunction] =
-        texts + numbers + decimals + moments + documents + arrays + casts + session
+        texts + numbers + decimals + moments + documents + builders + arrays + casts + session
 
     /// `martlet_numeric`: decimal texts by value, so that 1.0 and 1.00 are one key. Frozen: indexes depend on it.
     package static let collations: [SQLiteCollation] = [
@@ -21,6 +21,9 @@ package enum MartletFunctions {
     package static let aggregates: [SQLiteAggregate] = [
         SQLiteAggregate("martlet_decimal_sum", arguments: 1) { DecimalAggregate(isAverage: false) },
         SQLiteAggregate("martlet_decimal_avg", arguments: 1) { DecimalAggregate(isAverage: true) },
+        SQLiteAggregate("martlet_array_agg", arguments: 1) { CollectingAggregate(separator: ",", isBinary: false) },
+        SQLiteAggregate("martlet_json_agg", arguments: 1) { CollectingAggregate(separator: ", ", isBinary: false) },
+        SQLiteAggregate("martlet_jsonb_agg", arguments: 1) { CollectingAggregate(separator: ", ", isBinary: true) },
     ]
 
     private static let session: [SQLiteFunction] = [
@@ -109,5 +112,26 @@ private final class DecimalAggregate: SQLiteAggregateState {
         guard let sum else { return .null }
         guard isAverage else { return .text(sum.text) }
         return Decimal.divided(sum, by: Decimal(count)).map { .text($0.text) } ?? .null
+    }
+}
+
+/// `array_agg`, `json_agg` and `jsonb_agg` of values that are JSON already; NULL without rows.
+private final class CollectingAggregate: SQLiteAggregateState {
+    private let separator: String
+    private let isBinary: Bool
+    private var parts: [String] = []
+
+    init(separator: String, isBinary: Bool) {
+        self.separator = separator
+        self.isBinary = isBinary
+    }
+
+    func step(_ arguments: [SQLValue]) throws {
+        guard case .text(let text)? = arguments.first else { return }
+        parts.append(isBinary ? try MartletFunctions.canonical(text) : text)
+    }
+
+    func result() throws -> SQLValue {
+        parts.isEmpty ? .null : .text("[" + parts.joined(separator: separator) + "]")
     }
 }
