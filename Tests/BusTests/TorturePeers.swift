@@ -155,11 +155,12 @@ final class ResettingProxy: Sendable {
             pollfd(fd: relay.downstream, events: interest(relay.toUpstream, relay.toDownstream), revents: 0),
             pollfd(fd: relay.upstream, events: interest(relay.toDownstream, relay.toUpstream), revents: 0),
         ]
-        let count = Glibc.poll(&poll, 2, 10)
-        if count == 0, relay.toUpstream.count >= Self.roomMax || relay.toDownstream.count >= Self.roomMax {
-            stalledTurns.wrappingAdd(1, ordering: .relaxed)
-        } else if count > 0 {
+        let isIdle = Glibc.poll(&poll, 2, 10) == 0
+        let full = [(relay.toUpstream, poll[1]), (relay.toDownstream, poll[0])].filter { $0.0.count >= Self.roomMax }
+        if full.contains(where: { $0.1.revents & Int16(POLLOUT) != 0 }) || (full.isEmpty && !isIdle) {
             stalledTurns.store(0, ordering: .relaxed)
+        } else if isIdle, !full.isEmpty {
+            stalledTurns.wrappingAdd(1, ordering: .relaxed)
         }
         return read(relay.downstream, into: &relay.toUpstream) && read(relay.upstream, into: &relay.toDownstream)
             && write(&relay.toUpstream, to: relay.upstream) && write(&relay.toDownstream, to: relay.downstream)

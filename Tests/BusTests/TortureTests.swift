@@ -56,6 +56,7 @@ private enum Torture {
                 gate.waitForArrival()
                 for id in 0..<6_000 { hostile.send(numbered(request, UInt64(id))) }
                 try await eventually("round \(round): the queue is full") { proxy.isStalled }
+                try #require(proxy.isStalled)
                 // The queue of 2,000 messages and the kernel's buffers are full now.
                 #expect(proxy.relayedBytes > 2_000 * frameBytes)
                 // In turn: reset while the reader stands still, and while it empties the queue.
@@ -108,6 +109,7 @@ private enum Torture {
                 replica.send(pong)
             }
             try await eventually("round \(round): the queue is full") { proxy.isStalled }
+            try #require(proxy.isStalled)
             #expect(proxy.relayedBytes > 10_000 * frameBytes)
             if round.isMultiple(of: 2) { proxy.reset() }
             gate.open()

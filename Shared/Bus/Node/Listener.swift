@@ -40,6 +40,11 @@ extension ZeroMQSocket {
         try set(ZMQ_SNDHWM, 10_000)
         try set(ZMQ_HANDSHAKE_IVL, 2_000)
         try set(ZMQ_BACKLOG, 1_024)
+        #if MUTANT_BUS_LIBRARY_HEARTBEAT
+            // Never set: libzmq 4.3.4 aborts when a beat is due while the receive queue is full.
+            try set(ZMQ_HEARTBEAT_IVL, 50)
+            try set(ZMQ_HEARTBEAT_TIMEOUT, 60_000)
+        #endif
         guard !isLocal, let keys else { return }
         try set(ZMQ_TCP_MAXRT, 5_000)
         try set(ZMQ_CURVE_SERVER, 1)
