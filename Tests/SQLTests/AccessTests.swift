@@ -41,7 +41,8 @@ import Testing
 
     static let readers: [(relation: String, role: String, user: String?, ids: [String])] = [
         ("notes", "authenticated", ann, ["1"]), ("notes", "authenticated", bob, ["1", "2", "3"]),
-        ("notes", "authenticated", nil, []), ("notes", "anon", nil, []), ("notes", "service_role", nil, ["1", "2", "3"]),
+        ("notes", "authenticated", nil, []), ("notes", "anon", nil, []),
+        ("notes", "service_role", nil, ["1", "2", "3"]),
         ("notes", "postgres", nil, ["1", "2", "3"]), ("teams", "authenticated", ann, ["1"]),
         ("teams", "authenticated", bob, ["1", "2"]), ("open_list", "anon", nil, ["1", "2"]),
         ("definer_notes", "anon", nil, ["1", "2", "3"]), ("invoker_notes", "authenticated", ann, ["1"]),
@@ -54,7 +55,8 @@ import Testing
                 let ids = try await project.visible(reader.relation, "id", role: reader.role, user: reader.user)
                 #expect(ids == reader.ids, "\(reader)")
             }
-            #expect(try await project.visible("note_counts", "notes", role: "authenticated", user: Self.bob) == ["1", "2"])
+            #expect(
+                try await project.visible("note_counts", "notes", role: "authenticated", user: Self.bob) == ["1", "2"])
         }
     }
 
@@ -73,8 +75,12 @@ import Testing
                 }
                 #expect(row == .integer(passes ? 1 : 0), "\(author) \(team)")
             }
-            #expect(try AccessCompiler(catalog: project.catalog, role: "anon").withCheck(.insert, on: notes, alias: "n") == .never)
-            #expect(try AccessCompiler(catalog: project.catalog, role: "service_role").using(.delete, on: notes, alias: "n") == .always)
+            #expect(
+                try AccessCompiler(catalog: project.catalog, role: "anon").withCheck(.insert, on: notes, alias: "n")
+                    == .never)
+            #expect(
+                try AccessCompiler(catalog: project.catalog, role: "service_role").using(.delete, on: notes, alias: "n")
+                    == .always)
         }
     }
 
@@ -84,7 +90,8 @@ import Testing
             revoke all on t from anon, authenticated;
             grant select (a, b), update (b) on t to anon; grant insert on t to authenticated;
             create schema private; create table private.p (x int); grant select on private.p to anon;
-            create schema api; create table api.q (x int); grant usage on schema api to anon; grant select on api.q to anon;
+            create schema api; create table api.q (x int);
+            grant usage on schema api to anon; grant select on api.q to anon;
             """
         try await withProject(sql) { (project: TestProject) async throws in
             let anon = AccessCompiler(catalog: project.catalog, role: "anon")
@@ -95,7 +102,9 @@ import Testing
             #expect(anon.allows(.select, on: table, columns: []))
             #expect(anon.allows(.update, on: table, columns: ["b"]))
             #expect(!anon.allows(.insert, on: table, columns: ["a"]))
-            #expect(AccessCompiler(catalog: project.catalog, role: "authenticated").allows(.insert, on: table, columns: ["a"]))
+            #expect(
+                AccessCompiler(catalog: project.catalog, role: "authenticated").allows(
+                    .insert, on: table, columns: ["a"]))
             let hidden = try #require(project.catalog.relations[QualifiedName("private", "p")])
             #expect(!anon.allows(.select, on: hidden, columns: nil), "no USAGE on the schema")
             let shown = try #require(project.catalog.relations[QualifiedName("api", "q")])
@@ -105,9 +114,16 @@ import Testing
 
     static let errors: [(String, String)] = [
         ("create policy p on t using (exists (select 1 from t where id = 1))", "42P17"),
-        ("create policy p on t using (exists (select 1 from u)); create policy p on u using (exists (select 1 from t))", "42P17"),
+        (
+            "create policy p on t using (exists (select 1 from u)); create policy p on u using (exists (select 1 from t))",
+            "42P17"
+        ),
         ("create policy p on t using (exists (select 1 from u)); revoke all on u from anon", "42501"),
-        ("create policy p on t using (exists (select 1 from u where secret = 1)); revoke all on u from anon; grant select (id) on u to anon", "42501"),
+        (
+            "create policy p on t using (exists (select 1 from u where secret = 1)); "
+                + "revoke all on u from anon; grant select (id) on u to anon",
+            "42501"
+        ),
     ]
 
     @Test(arguments: errors)
@@ -141,9 +157,12 @@ import Testing
     @Test func `Defaults give the form on disk`() async throws {
         let sql = """
             create type mood as enum ('low', 'high');
-            create table t (a timestamptz default now() + interval '1 day', b numeric(5,2) default 2, c mood default 'high',
-                d jsonb default '{"b":1}', e text[] default array['x'], f uuid default auth.uid(), g date default current_date,
-                h text default 'it''s', i boolean default true, j text[] default '{}', k timestamptz default timezone('utc', now()));
+            create table t (a timestamptz default now() + interval '1 day', b numeric(5,2) default 2,
+                c mood default 'high',
+                d jsonb default '{"b":1}', e text[] default array['x'], f uuid default auth.uid(),
+                g date default current_date,
+                h text default 'it''s', i boolean default true, j text[] default '{}',
+                k timestamptz default timezone('utc', now()));
             """
         try await withProject(sql) { (project: TestProject) async throws in
             let compiler = AccessCompiler(catalog: project.catalog, role: "authenticated")
@@ -152,10 +171,12 @@ import Testing
             let parameters = TestProject.context(sql, user: Self.ann)
             let row = try await project.database.read { try $0.query(sql, parameters)[0].values }
             let texts = zip(row, columns).map { ValueForm.text($0, type: $1.type) }
-            #expect(texts == [
-                "2026-01-02 00:00:00+00", "2.00", "high", "{\"b\": 1}", "{x}", Self.ann, "2026-01-01", "it's", "t", "{}",
-                "2026-01-01 00:00:00+00",
-            ])
+            #expect(
+                texts == [
+                    "2026-01-02 00:00:00+00", "2.00", "high", "{\"b\": 1}", "{x}", Self.ann, "2026-01-01", "it's", "t",
+                    "{}",
+                    "2026-01-01 00:00:00+00",
+                ])
             #expect(row[1] == .integer(200))
         }
     }

@@ -31,7 +31,8 @@ import Testing
         ("'{\"a\": {\"b\": \"x\"}}'::jsonb -> 'a' ->> 'b'", "x"), ("'[1,2]'::jsonb -> -1", "2"),
         ("'{\"a\": null}'::jsonb ->> 'a'", nil), ("'{\"a\":1}'::jsonb ? 'a'", "t"),
         ("'{\"a\":1,\"b\":2}'::jsonb @> '{\"a\":1.0}'", "t"), ("'[1,2,3]'::jsonb @> '[3]'", "t"),
-        ("jsonb_typeof('[1]')", "array"), ("jsonb_array_length('[1,2]')", "2"), ("('{\"n\": 3}'::jsonb -> 'n')::int", "3"),
+        ("jsonb_typeof('[1]')", "array"), ("jsonb_array_length('[1,2]')", "2"),
+        ("('{\"n\": 3}'::jsonb -> 'n')::int", "3"),
         ("'1'::jsonb = '1.0'::jsonb", "t"), ("true::text", "true"), ("1::boolean", "t"), ("'yes'::boolean", "t"),
         ("date '2026-01-31' + 1", "2026-02-01"), ("date '2026-03-01' - date '2026-02-01'", "28"),
         ("timestamptz '2026-01-31 12:00:00+02'", "2026-01-31 10:00:00+00"),
@@ -48,14 +49,20 @@ import Testing
         ("'A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
         ("'abc'::varchar(2)", "ab"), ("'ab'::char(4) = 'ab  '::char(2)", "t"), ("'\\x00ff'::bytea", "\\x00ff"),
         ("'12:30'::time", "12:30:00"), ("(select 1 where false)", nil), ("exists (select 1)", "t"),
-        ("jsonb_build_object('b', 1, 'a', array['x'], 'n', null, 'd', date '2026-01-01')",
-         "{\"a\": [\"x\"], \"b\": 1, \"d\": \"2026-01-01\", \"n\": null}"),
-        ("json_build_object('b', 1.50, 'a', true)", "{\"b\" : 1.50, \"a\" : true}"), ("jsonb_build_array(1, 'x', null)", "[1, \"x\", null]"),
-        ("to_jsonb(1.5)", "1.5"), ("to_jsonb(null::int)", nil), ("(select string_agg(x, '-') from (select 'a' as x) s)", "a"),
+        (
+            "jsonb_build_object('b', 1, 'a', array['x'], 'n', null, 'd', date '2026-01-01')",
+            "{\"a\": [\"x\"], \"b\": 1, \"d\": \"2026-01-01\", \"n\": null}"
+        ),
+        ("json_build_object('b', 1.50, 'a', true)", "{\"b\" : 1.50, \"a\" : true}"),
+        ("jsonb_build_array(1, 'x', null)", "[1, \"x\", null]"),
+        ("to_jsonb(1.5)", "1.5"), ("to_jsonb(null::int)", nil),
+        ("(select string_agg(x, '-') from (select 'a' as x) s)", "a"),
         ("(select array_agg(x) from (select 1 as x union all select null) s)", "{1,NULL}"),
         ("(select jsonb_agg(x) from (select 'a' as x union all select 'b') s)", "[\"a\", \"b\"]"),
-        ("(select json_agg(x) from (select 1 as x union all select 2) s)", "[1, 2]"), ("(select array_agg(x) from (select 1 as x) s where false)", nil),
-        ("(select count(*) from (select 1 as x) s having count(*) > 1)", nil), ("(select sum(x) from (select 1.50 as x union all select 2) s)", "3.50"),
+        ("(select json_agg(x) from (select 1 as x union all select 2) s)", "[1, 2]"),
+        ("(select array_agg(x) from (select 1 as x) s where false)", nil),
+        ("(select count(*) from (select 1 as x) s having count(*) > 1)", nil),
+        ("(select sum(x) from (select 1.50 as x union all select 2) s)", "3.50"),
         ("(select avg(x) from (select 1 as x union all select 2) s)", "1.5000000000000000"),
         ("2 in (select 2 union select 3)", "t"), ("(1, 'a') = (1, 'a')", "t"),
     ]
@@ -104,7 +111,9 @@ import Testing
             #expect(try await project.value("(select auth.uid()) is null") == "t")
             #expect(
                 try await project.value("auth.jwt() -> 'app_metadata' ->> 'role' = 'admin'", claims: claims) == "t")
-            #expect(try await project.value("current_setting('request.jwt.claims', true)::jsonb ->> 'sub'", claims: claims) == user)
+            #expect(
+                try await project.value("current_setting('request.jwt.claims', true)::jsonb ->> 'sub'", claims: claims)
+                    == user)
         }
     }
 }

@@ -38,7 +38,8 @@ import Testing
     @Test func `A seed of thousands of rows translates in bounded time`() throws {
         var translator = MigrationTranslator(catalog: try Platform.catalog().0)
         _ = try translator.translate(
-            "create table t (id int primary key, name text, price numeric(10,2), at timestamptz, doc jsonb)", file: "m.sql")
+            "create table t (id int primary key, name text, price numeric(10,2), at timestamptz, doc jsonb)",
+            file: "m.sql")
         let rows = (0..<5_000).map { "(\($0), 'item \($0)', \($0).25, '2026-01-01T10:00:00Z', '{\"n\": \($0)}')" }
         let start = ContinuousClock.now
         let steps = try translator.translate(
@@ -48,10 +49,11 @@ import Testing
             return
         }
         #expect(insert.rows.count == 5_000)
-        #expect(insert.rows[7] == [
-            .expression("7"), .expression("'item 7'"), .expression("725"), .expression("1767261600000000"),
-            .expression("'{\"n\": 7}'"),
-        ])
+        #expect(
+            insert.rows[7] == [
+                .expression("7"), .expression("'item 7'"), .expression("725"), .expression("1767261600000000"),
+                .expression("'{\"n\": 7}'"),
+            ])
         #expect(ContinuousClock.now - start < .seconds(60))
     }
 
@@ -87,41 +89,74 @@ import Testing
         ("alter table t add column c bigint generated always as identity", "select c from t", "1"),
         ("alter table t add column c int generated always as (n * 2) stored", "select c from t", "14"),
         ("alter table t drop column n", "select count(*) from pragma_table_info('t')", "3"),
-        ("alter table t drop column a", "select group_concat(name) from pragma_index_list('t') where origin='c'", "NULL"),
+        (
+            "alter table t drop column a", "select group_concat(name) from pragma_index_list('t') where origin='c'",
+            "NULL"
+        ),
         ("alter table t rename column n to m", "select m from t", "7"),
         ("alter table t rename to s", "select n from s", "7"),
         ("alter table t alter column j type text using 'x'", "select j from t", "x"),
         ("alter table t alter column n type numeric(10,2) using n * 1.5", "select n from t", "1050"),
         ("alter table t alter column a type varchar(5)", "select a from t", "one"),
-        ("alter table t alter column n set not null", "select \"notnull\" from pragma_table_info('t') where name='n'", "1"),
-        ("alter table t alter column a drop not null", "select \"notnull\" from pragma_table_info('t') where name='a'", "0"),
+        (
+            "alter table t alter column n set not null",
+            "select \"notnull\" from pragma_table_info('t') where name='n'", "1"
+        ),
+        (
+            "alter table t alter column a drop not null",
+            "select \"notnull\" from pragma_table_info('t') where name='a'", "0"
+        ),
         ("alter table t add constraint positive check (n > 0)", "select n from t", "7"),
-        ("alter table t add constraint k unique (n)", "select count(*) from pragma_index_list('t') where origin='u'", "1"),
-        ("alter table t rename constraint t_n_check to c2", "select sql like '%\"c2\"%' from sqlite_schema where name='t'", "1"),
+        (
+            "alter table t add constraint k unique (n)", "select count(*) from pragma_index_list('t') where origin='u'",
+            "1"
+        ),
+        (
+            "alter table t rename constraint t_n_check to c2",
+            "select sql like '%\"c2\"%' from sqlite_schema where name='t'", "1"
+        ),
         ("alter table t drop constraint t_n_check", "select sql like '%CHECK%' from sqlite_schema where name='t'", "0"),
-        ("create unique index i on t (lower(a), n desc) where n is not null", "select count(*) from sqlite_schema where name='i'", "1"),
+        (
+            "create unique index i on t (lower(a), n desc) where n is not null",
+            "select count(*) from sqlite_schema where name='i'", "1"
+        ),
         ("create index i on t using gin (j)", "select count(*) from sqlite_schema where name='i'", "0"),
         ("drop index t_a_idx", "select count(*) from sqlite_schema where name='t_a_idx'", "0"),
         ("alter index t_a_idx rename to ai", "select count(*) from sqlite_schema where name='ai'", "1"),
         ("drop table t", "select count(*) from sqlite_schema where name='t'", "0"),
-        ("create table \"Mixed\" (\"Id\" int primary key, rowid int)", "select count(*) from pragma_table_info('^mixed')", "2"),
+        (
+            "create table \"Mixed\" (\"Id\" int primary key, rowid int)",
+            "select count(*) from pragma_table_info('^mixed')", "2"
+        ),
         ("create schema s; create table s.t (id int)", "select count(*) from sqlite_schema where name='s.t'", "1"),
-        ("insert into t (a, n) values ('two', 2), ('three', default)", "select group_concat(a) from (select a from t order by id)", "one,two,three"),
+        (
+            "insert into t (a, n) values ('two', 2), ('three', default)",
+            "select group_concat(a) from (select a from t order by id)", "one,two,three"
+        ),
         ("insert into t (id, a) values (1, 'again') on conflict (id) do nothing", "select a from t", "one"),
-        ("insert into t (a, j) values ('x', '{\"b\":1, \"a\":[true]}')", "select j from t where a='x'", "{\"a\": [true], \"b\": 1}"),
+        (
+            "insert into t (a, j) values ('x', '{\"b\":1, \"a\":[true]}')", "select j from t where a='x'",
+            "{\"a\": [true], \"b\": 1}"
+        ),
         ("update t set n = n + 1, a = upper(a) where a = 'one'", "select a || n from t", "ONE8"),
         ("update t as x set n = (select count(*) from t where t.id = x.id), j = default", "select n from t", "1"),
         ("delete from t where n = 7 and a is not null", "select count(*) from t", "0"),
-        ("alter table t add column at timestamp(3) default '2026-01-01 00:00:00.123456'", "select at % 1000 from t", "0"),
+        (
+            "alter table t add column at timestamp(3) default '2026-01-01 00:00:00.123456'", "select at % 1000 from t",
+            "0"
+        ),
         ("begin; set statement_timeout = 0; create extension if not exists pgcrypto; commit", "select 1", "1"),
-        ("select pg_catalog.set_config('search_path', '', false); create table public.z (x int)", "select count(*) from z", "0"),
+        (
+            "select pg_catalog.set_config('search_path', '', false); create table public.z (x int)",
+            "select count(*) from z", "0"
+        ),
     ]
 
     @Test(arguments: changes)
     func `A change of a table with a row in it`(_ change: String, _ query: String, _ expected: String) async throws {
         let base = """
-            create table t (id int generated by default as identity primary key, a text not null, n int default 7 check (n < 100),
-                j jsonb);
+            create table t (id int generated by default as identity primary key, a text not null,
+                n int default 7 check (n < 100), j jsonb);
             create index on t (a);
             insert into t (a) values ('one');
             """
@@ -145,7 +180,9 @@ import Testing
             try await project.migrate("alter table p alter column n type text; alter table p drop column n")
             #expect(try await project.query("select count(*) from c join p on p.id = c.p")[0][0] == .integer(2))
             #expect(try await project.query("pragma foreign_key_check").isEmpty)
-            #expect(try await project.query("select count(*) from pragma_foreign_key_list('c') where \"table\" = 'p'")[0][0] == .integer(1))
+            #expect(
+                try await project.query("select count(*) from pragma_foreign_key_list('c') where \"table\" = 'p'")[0][0]
+                    == .integer(1))
         }
     }
 
@@ -155,7 +192,8 @@ import Testing
             create table notes (id int primary key, team int references teams (id), body text, owner uuid,
                 check (length(body) > 0 and owner is not null));
             create index on notes (lower(body)) where owner is not null;
-            create policy p on notes using (exists (select 1 from teams where teams.id = notes.team and owner = auth.uid()));
+            create policy p on notes using (exists (
+                select 1 from teams where teams.id = notes.team and owner = auth.uid()));
             create view v as select n.body, t.* from notes n join teams t on t.id = n.team;
             """
         var translator = MigrationTranslator(catalog: try Platform.catalog().0)
@@ -181,7 +219,8 @@ import Testing
         let long = String(repeating: "x", count: 60)
         _ = try translator.translate(
             """
-            create table t (id int primary key, a int unique check (a > 0), b int, check (a > b), check (b > 1), unique (a, b));
+            create table t (id int primary key, a int unique check (a > 0), b int,
+                check (a > b), check (b > 1), unique (a, b));
             create table u (t_id int references t, constraint mine foreign key (t_id) references t (a));
             create index on t (a, lower(b::text)); create index on t (a);
             create table \(long) (abcdefgh int unique);

@@ -65,14 +65,17 @@ final class TestProject {
             let columns = values.keys.sorted()
             let list = columns.map(SQLiteName.quoted(column:)).joined(separator: ", ")
             let conflict = insert.ignoresConflicts ? " ON CONFLICT DO NOTHING" : ""
-            let sql = "INSERT INTO \(SQLiteName.quoted(insert.relation)) (\(list)) VALUES "
+            let sql =
+                "INSERT INTO \(SQLiteName.quoted(insert.relation)) (\(list)) VALUES "
                 + "(\(columns.compactMap { values[$0] }.joined(separator: ", ")))\(conflict)"
             try session.execute(sql, context(sql))
         }
     }
 
     /// As many of the five parameters as the statement has.
-    static func context(_ sql: String, user: String? = nil, role: String = "postgres", claims: String? = nil) -> [SQLValue] {
+    static func context(_ sql: String, user: String? = nil, role: String = "postgres", claims: String? = nil)
+        -> [SQLValue]
+    {
         let all: [SQLValue] = [
             user.map { .text($0) } ?? .null, .text(role), .null, claims.map { .text($0) } ?? .null,
             .integer(1_767_225_600_000_000),
@@ -109,7 +112,8 @@ final class TestProject {
             case .expression(let text): text
             }
         let key = SQLiteName.quoted(column: column, of: "t")
-        let sql = "SELECT \(key) FROM \(try compiler.rowSource(relation, alias: "t")) WHERE \(condition) ORDER BY \(key)"
+        let sql =
+            "SELECT \(key) FROM \(try compiler.rowSource(relation, alias: "t")) WHERE \(condition) ORDER BY \(key)"
         let parameters = Self.context(sql, user: user, role: role)
         return try await database.read { session in
             try session.query(sql, parameters).map { ValueForm.text($0[0], type: type) ?? "NULL" }

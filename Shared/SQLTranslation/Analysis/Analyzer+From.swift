@@ -118,7 +118,8 @@ extension Analyzer {
             sources = [source]
         }
         guard !sources.isEmpty else {
-            throw TranslationFault("SELECT * with no tables specified is not valid", at: node.location, sqlState: "42601")
+            throw TranslationFault(
+                "SELECT * with no tables specified is not valid", at: node.location, sqlState: "42601")
         }
         var result: [(name: String, expression: TypedExpression)] = []
         var expansion: [(qualifier: String, column: String)] = []

@@ -22,7 +22,9 @@ extension Analyzer {
         if let array = try arrayFunction(name, arguments, at: location) { return array }
         if schema == nil || schema == "pg_catalog",
             let document = try documentFunction(name, arguments, at: location)
-        { return document }
+        {
+            return document
+        }
         if name == "concat", schema != "auth" {
             // Takes anything and makes text of it.
             for index in arguments.indices {

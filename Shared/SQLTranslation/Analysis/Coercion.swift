@@ -46,7 +46,8 @@ struct Coercion {
     private func coerceLiteral(
         _ literal: String?, _ expression: TypedExpression, to type: ColumnType
     ) throws(TranslationFault) -> TypedExpression? {
-        let isNumberWidened = expression.type.isNumber && type.isNumber
+        let isNumberWidened =
+            expression.type.isNumber && type.isNumber
             && (Signature.distance(from: expression.type, to: type) ?? .max) < .max
         guard literal == nil || expression.type.isUnknown || isNumberWidened || expression.type == type else {
             return nil

@@ -31,7 +31,8 @@ enum FunctionTable {
         Signature("right", [.text, .int4], .text, "martlet_right(%1, %2)"),
         Signature("starts_with", [.text, .text], .bool, "(substr(%1, 1, length(%2)) = %2)"),
         Signature("split_part", [.text, .text, .int4], .text, "martlet_split_part(%1, %2, %3)"),
-        Signature("concat", [.text], .text, "martlet_concat(%*)", isVariadic: true, volatility: .stable, takesNull: true),
+        Signature(
+            "concat", [.text], .text, "martlet_concat(%*)", isVariadic: true, volatility: .stable, takesNull: true),
     ]
 
     private static let numbers: [Signature] = [
@@ -64,7 +65,8 @@ enum FunctionTable {
         // The session's zone is UTC, so that both forms hold the same number of microseconds.
         Signature("timezone", [.text, .timestamptz], .timestamp, "martlet_in_utc(%1, %2)"),
         Signature("timezone", [.text, .timestamp], .timestamptz, "martlet_in_utc(%1, %2)"),
-        Signature("date_trunc", [.text, .timestamptz], .timestamptz, "martlet_date_trunc(%1, %2)", volatility: .stable),
+        Signature(
+            "date_trunc", [.text, .timestamptz], .timestamptz, "martlet_date_trunc(%1, %2)", volatility: .stable),
         Signature("date_trunc", [.text, .timestamp], .timestamp, "martlet_date_trunc(%1, %2)"),
         Signature("extract", [.text, .timestamptz], .numeric, "martlet_extract(%1, %2)", volatility: .stable),
         Signature("extract", [.text, .timestamp], .numeric, "martlet_extract(%1, %2)"),

@@ -7,25 +7,26 @@ enum OperatorTable {
     static let all: [Signature] = arithmetic + moments + texts + documents
 
     /// Integers overflow with an error in PostgreSQL and turn into floating point in SQLite: each result is checked.
-    private static let arithmetic: [Signature] = integers(.int2, "martlet_int2") + integers(.int4, "martlet_int4") + [
-        Signature("+", [.int8, .int8], .int8, "martlet_int8_add(%1, %2)"),
-        Signature("-", [.int8, .int8], .int8, "martlet_int8_subtract(%1, %2)"),
-        Signature("*", [.int8, .int8], .int8, "martlet_int8_multiply(%1, %2)"),
-        Signature("/", [.int8, .int8], .int8, "martlet_int8_divide(%1, %2)"),
-        Signature("%", [.int8, .int8], .int8, "martlet_int_mod(%1, %2)"),
-        Signature("-", [.int8], .int8, "martlet_int8_subtract(0, %1)"),
-        Signature("+", [.numeric, .numeric], .numeric, "martlet_decimal_add(%1, %2)"),
-        Signature("-", [.numeric, .numeric], .numeric, "martlet_decimal_subtract(%1, %2)"),
-        Signature("*", [.numeric, .numeric], .numeric, "martlet_decimal_multiply(%1, %2)"),
-        Signature("/", [.numeric, .numeric], .numeric, "martlet_decimal_divide(%1, %2)"),
-        Signature("%", [.numeric, .numeric], .numeric, "martlet_decimal_mod(%1, %2)"),
-        Signature("-", [.numeric], .numeric, "martlet_decimal_subtract('0', %1)"),
-        Signature("+", [.float8, .float8], .float8, "martlet_float(%1 + %2)"),
-        Signature("-", [.float8, .float8], .float8, "martlet_float(%1 - %2)"),
-        Signature("*", [.float8, .float8], .float8, "martlet_float(%1 * %2)"),
-        Signature("/", [.float8, .float8], .float8, "martlet_float_divide(%1, %2)"),
-        Signature("-", [.float8], .float8, "(-%1)"),
-    ]
+    private static let arithmetic: [Signature] =
+        integers(.int2, "martlet_int2") + integers(.int4, "martlet_int4") + [
+            Signature("+", [.int8, .int8], .int8, "martlet_int8_add(%1, %2)"),
+            Signature("-", [.int8, .int8], .int8, "martlet_int8_subtract(%1, %2)"),
+            Signature("*", [.int8, .int8], .int8, "martlet_int8_multiply(%1, %2)"),
+            Signature("/", [.int8, .int8], .int8, "martlet_int8_divide(%1, %2)"),
+            Signature("%", [.int8, .int8], .int8, "martlet_int_mod(%1, %2)"),
+            Signature("-", [.int8], .int8, "martlet_int8_subtract(0, %1)"),
+            Signature("+", [.numeric, .numeric], .numeric, "martlet_decimal_add(%1, %2)"),
+            Signature("-", [.numeric, .numeric], .numeric, "martlet_decimal_subtract(%1, %2)"),
+            Signature("*", [.numeric, .numeric], .numeric, "martlet_decimal_multiply(%1, %2)"),
+            Signature("/", [.numeric, .numeric], .numeric, "martlet_decimal_divide(%1, %2)"),
+            Signature("%", [.numeric, .numeric], .numeric, "martlet_decimal_mod(%1, %2)"),
+            Signature("-", [.numeric], .numeric, "martlet_decimal_subtract('0', %1)"),
+            Signature("+", [.float8, .float8], .float8, "martlet_float(%1 + %2)"),
+            Signature("-", [.float8, .float8], .float8, "martlet_float(%1 - %2)"),
+            Signature("*", [.float8, .float8], .float8, "martlet_float(%1 * %2)"),
+            Signature("/", [.float8, .float8], .float8, "martlet_float_divide(%1, %2)"),
+            Signature("-", [.float8], .float8, "(-%1)"),
+        ]
 
     private static func integers(_ type: ColumnType, _ check: String) -> [Signature] {
         [

@@ -70,7 +70,8 @@ final class Scope {
     /// The FROM item `name`, in this SELECT or one around it.
     func source(named name: String, schema: String?) -> Source? {
         let found = sources.first { source in
-            source.name == name && (schema == nil || (source.relation?.schema == schema && source.relation?.name == name))
+            source.name == name
+                && (schema == nil || (source.relation?.schema == schema && source.relation?.name == name))
         }
         return found ?? parent?.source(named: name, schema: schema)
     }
@@ -104,35 +105,4 @@ final class Scope {
     private static func missingItem(_ name: String, _ location: Int?) -> TranslationFault {
         TranslationFault("missing FROM-clause entry for table \"\(name)\"", at: location, sqlState: "42P01")
     }
-}
-
-/// Aliases for FROM items that occur nowhere else in a statement.
-final class AliasSupply {
-    private var count = 0
-
-    func next() -> String {
-        count += 1
-        return "_m\(count)"
-    }
-}
-
-/// What the names of an analysed text turned out to mean, by byte offset; for renames and for `*`.
-final class ReferenceLog {
-    struct ColumnReference {
-        var relation: QualifiedName?
-        var column: String
-        var isOwnRow: Bool
-    }
-
-    struct Mention: Hashable {
-        var relation: QualifiedName
-        var column: String
-    }
-
-    var columns: [Int: ColumnReference] = [:]
-    /// Relations in FROM, and every column of a relation that is read, places or not.
-    var relations: Set<QualifiedName> = []
-    var mentions: Set<Mention> = []
-    /// What `*` and `t.*` stand for: qualifier and name of each column.
-    var stars: [Int: [(qualifier: String, column: String)]] = [:]
 }

@@ -35,7 +35,8 @@ struct TypeResolver: Sendable {
     private func modifiers(of node: ParseNode) throws(TranslationFault) -> [Int] {
         var values: [Int] = []
         for modifier in node.list("typmods") {
-            guard modifier.kind == "A_Const", let value = modifier.bare("ival", as: "Integer")?.integer("ival") ?? zero(modifier)
+            guard modifier.kind == "A_Const",
+                let value = modifier.bare("ival", as: "Integer")?.integer("ival") ?? zero(modifier)
             else { throw TranslationFault("a type's modifier must be a number", at: modifier.location) }
             values.append(Int(value))
         }

@@ -28,9 +28,11 @@ extension Catalog {
             self.init(
                 version: try reader.integer("version"), schemas: try reader.strings("schemas"),
                 relations: Dictionary(
-                    try reader.list("relations").map(Relation.init(reader:)).map { ($0.name, $0) }, uniquingKeysWith: { $1 }),
+                    try reader.list("relations").map(Relation.init(reader:)).map { ($0.name, $0) },
+                    uniquingKeysWith: { $1 }),
                 enums: Dictionary(
-                    try reader.list("enums").map(EnumType.init(reader:)).map { ($0.name, $0) }, uniquingKeysWith: { $1 }),
+                    try reader.list("enums").map(EnumType.init(reader:)).map { ($0.name, $0) }, uniquingKeysWith: { $1 }
+                ),
                 defaultPrivileges: try reader.map("defaultPrivileges") { value in
                     try CatalogReader(value).all { try Privileges(reader: try CatalogReader($0)) }
                 },
@@ -69,7 +71,9 @@ private struct CatalogReader {
     func flag(_ key: String) -> Bool { object[key]?.boolValue ?? false }
     func strings(_ key: String) throws -> [String] { (object[key]?.arrayValue ?? []).compactMap(\.stringValue) }
     func list(_ key: String) throws -> [CatalogReader] { try (object[key]?.arrayValue ?? []).map(CatalogReader.init) }
-    func names(_ key: String) throws -> [QualifiedName] { try (object[key]?.arrayValue ?? []).map(QualifiedName.init(json:)) }
+    func names(_ key: String) throws -> [QualifiedName] {
+        try (object[key]?.arrayValue ?? []).map(QualifiedName.init(json:))
+    }
 
     func name(_ key: String) throws -> QualifiedName {
         guard let value = object[key] else { throw Fault() }
@@ -113,7 +117,9 @@ extension QualifiedName {
     fileprivate var json: JSONValue { .array([.string(schema), .string(name)]) }
 
     fileprivate init(json: JSONValue) throws {
-        guard let parts = json.arrayValue?.compactMap(\.stringValue), parts.count == 2 else { throw CatalogReader.Fault() }
+        guard let parts = json.arrayValue?.compactMap(\.stringValue), parts.count == 2 else {
+            throw CatalogReader.Fault()
+        }
         self.init(parts[0], parts[1])
     }
 }
@@ -236,7 +242,9 @@ extension Index {
 
 extension Policy {
     fileprivate var json: JSONValue {
-        var object: JSONObject = ["name": .string(name), "command": .string(command.rawValue), "roles": .strings(roles)]
+        var object: JSONObject = [
+            "name": .string(name), "command": .string(command.rawValue), "roles": .strings(roles),
+        ]
         object.set("restrictive", !isPermissive)
         object.set("using", using)
         object.set("check", withCheck)

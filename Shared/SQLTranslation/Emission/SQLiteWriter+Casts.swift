@@ -53,7 +53,9 @@ extension SQLiteWriter {
         let from = argument.type
         let text: String
         if from.base == .numeric {
-            if from.storedScale == type.storedScale, from.storedScale != nil, (from.precision ?? 0) <= (type.precision ?? 0) {
+            if from.storedScale == type.storedScale, from.storedScale != nil,
+                (from.precision ?? 0) <= (type.precision ?? 0)
+            {
                 return value
             }
             text = try decimal(argument)

@@ -34,7 +34,8 @@ struct SQLiteWriter {
         switch expression.node {
         case .literal(let text):
             return type.isUnknown
-                ? text.map(LiteralForm.quoted) ?? "NULL" : try LiteralForm.sql(of: text, type: type, at: expression.location)
+                ? text.map(LiteralForm.quoted) ?? "NULL"
+                : try LiteralForm.sql(of: text, type: type, at: expression.location)
         case .column(let name, ""): return SQLiteName.quoted(column: name)
         case .column(let name, let alias): return SQLiteName.quoted(column: name, of: alias)
         case .context(let value): return try context(value, at: expression.location)
@@ -60,11 +61,13 @@ struct SQLiteWriter {
             return "(\(negated ? "NOT " : "")martlet_array_any(\(try sql(subject)), \(try sql(list))))"
         case .conditional(let branches, let otherwise):
             let cases = try branches.map { "WHEN \(try sql($0.condition)) THEN \(try sql($0.result))" }
-            return "(CASE " + cases.joined(separator: " ") + (try otherwise.map { " ELSE \(try sql($0))" } ?? "") + " END)"
+            return "(CASE " + cases.joined(separator: " ") + (try otherwise.map { " ELSE \(try sql($0))" } ?? "")
+                + " END)"
         case .coalesce(let arguments):
             let parts = try arguments.map(sql)
             return parts.count == 1 ? parts[0] : "coalesce(\(parts.joined(separator: ", ")))"
-        case .extreme(let arguments, let isGreatest): return try extreme(arguments, isGreatest, type, expression.location)
+        case .extreme(let arguments, let isGreatest):
+            return try extreme(arguments, isGreatest, type, expression.location)
         case .like(let subject, let pattern, let ignoresCase, let negated):
             let function = ignoresCase ? "martlet_ilike" : "martlet_like"
             return "(\(negated ? "NOT " : "")\(function)(\(try sql(subject)), \(try sql(pattern))))"
@@ -205,7 +208,8 @@ struct SQLiteWriter {
         let isDecimal = argument.type.base == .numeric
         switch aggregate.kind {
         case .count:
-            let collation = aggregate.isDistinct && isDecimal && argument.type.storedScale == nil
+            let collation =
+                aggregate.isDistinct && isDecimal && argument.type.storedScale == nil
                 ? " COLLATE martlet_numeric" : ""
             return "count(\(distinct)\(value)\(collation))\(filter)"
         case .sum: return "\(isDecimal ? "martlet_decimal_sum" : "sum")(\(distinct)\(value))\(filter)"

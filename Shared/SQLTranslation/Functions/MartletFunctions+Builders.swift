@@ -13,7 +13,9 @@ extension MartletFunctions {
         },
         strict("martlet_json_or_null", 2) { .text($0.text(1)) },
         strict("martlet_jsonb_or_null", 2) { .text(try canonical($0.text(1))) },
-        SQLiteFunction("martlet_json_build_array", arguments: -1) { .text("[" + parts($0).joined(separator: ", ") + "]") },
+        SQLiteFunction("martlet_json_build_array", arguments: -1) {
+            .text("[" + parts($0).joined(separator: ", ") + "]")
+        },
         SQLiteFunction("martlet_jsonb_build_array", arguments: -1) { values in
             .text(try canonical("[" + parts(values).joined(separator: ",") + "]"))
         },

@@ -5,7 +5,8 @@ import MartletJSON
 extension MartletFunctions {
     static let casts: [SQLiteFunction] = [
         strict("martlet_cast", 3) { arguments in
-            guard let from = ColumnType(castKey: arguments.text(1)), let to = ColumnType(castKey: arguments.text(2)) else {
+            guard let from = ColumnType(castKey: arguments.text(1)), let to = ColumnType(castKey: arguments.text(2))
+            else {
                 throw error("42846", "cannot cast type \(arguments.text(1)) to \(arguments.text(2))")
             }
             return try cast(arguments.values[0], from: from, to: to)

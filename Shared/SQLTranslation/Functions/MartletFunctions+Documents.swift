@@ -12,10 +12,12 @@ extension MartletFunctions {
             member(try document(arguments.text(0)), arguments.values[1]).map { .text($0.text) } ?? .null
         },
         strict("martlet_jsonb_text", 2) { arguments in
-            member(try document(arguments.text(0)), arguments.values[1]).flatMap { text(of: $0, isBinary: true) } ?? .null
+            member(try document(arguments.text(0)), arguments.values[1]).flatMap { text(of: $0, isBinary: true) }
+                ?? .null
         },
         strict("martlet_json_text", 2) { arguments in
-            member(try document(arguments.text(0)), arguments.values[1]).flatMap { text(of: $0, isBinary: false) } ?? .null
+            member(try document(arguments.text(0)), arguments.values[1]).flatMap { text(of: $0, isBinary: false) }
+                ?? .null
         },
         strict("martlet_jsonb_exists", 2) { arguments in
             let key = arguments.text(1)
@@ -111,30 +113,4 @@ extension MartletFunctions {
             return .integer(Int64(count))
         },
     ]
-}
-
-/// A stored array.
-struct ArrayValue {
-    let elements: [JSONValue]
-
-    init(_ text: String) { elements = (try? JSONValue(parsing: text))?.arrayValue ?? [] }
-
-    /// The elements of all dimensions.
-    var flattened: [JSONValue] { Self.flatten(elements) }
-
-    private static func flatten(_ elements: [JSONValue]) -> [JSONValue] {
-        guard elements.contains(where: { $0.arrayValue != nil }) else { return elements }
-        return elements.flatMap { $0.arrayValue.map(flatten) ?? [$0] }
-    }
-
-    /// Whether an element is the value that an expression gives; booleans come as 0 and 1.
-    static func isEqual(_ element: JSONValue, _ value: SQLValue) -> Bool {
-        switch (element, value) {
-        case (.string(let text), .text(let other)): text == other
-        case (.number(let text), .integer(let number)): text == String(number)
-        case (.bool(let truth), .integer(let number)): truth == (number != 0)
-        case (.bool(let truth), .boolean(let other)): truth == other
-        default: false
-        }
-    }
 }

@@ -56,7 +56,8 @@ extension MartletFunctions {
             return .text(
                 IntervalValue(
                     days: micros / CivilTime.microsecondsPerDay,
-                    microseconds: micros % CivilTime.microsecondsPerDay).text)
+                    microseconds: micros % CivilTime.microsecondsPerDay
+                ).text)
         },
         strict("martlet_interval_span", 1) { arguments in
             guard let interval = IntervalValue(arguments.text(0)) else {

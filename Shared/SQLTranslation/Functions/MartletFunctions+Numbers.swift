@@ -3,18 +3,25 @@ import MartletDatabase
 
 extension MartletFunctions {
     static let numbers: [SQLiteFunction] = [
-        strict("martlet_int2", 1) { .integer(try integer($0.values[0], Int64(Int16.min)...Int64(Int16.max), "smallint")) },
-        strict("martlet_int4", 1) { .integer(try integer($0.values[0], Int64(Int32.min)...Int64(Int32.max), "integer")) },
+        strict("martlet_int2", 1) {
+            .integer(try integer($0.values[0], Int64(Int16.min)...Int64(Int16.max), "smallint"))
+        },
+        strict("martlet_int4", 1) {
+            .integer(try integer($0.values[0], Int64(Int32.min)...Int64(Int32.max), "integer"))
+        },
         strict("martlet_int8_add", 2) { try checked($0.integer(0).addingReportingOverflow($0.integer(1))) },
         strict("martlet_int8_subtract", 2) { try checked($0.integer(0).subtractingReportingOverflow($0.integer(1))) },
-        strict("martlet_int8_multiply", 2) { try checked($0.integer(0).multipliedReportingOverflow(by: $0.integer(1))) },
+        strict("martlet_int8_multiply", 2) {
+            try checked($0.integer(0).multipliedReportingOverflow(by: $0.integer(1)))
+        },
         strict("martlet_int8_divide", 2) { arguments in
             guard arguments.integer(1) != 0 else { throw divisionByZero }
             return try checked(arguments.integer(0).dividedReportingOverflow(by: arguments.integer(1)))
         },
         strict("martlet_int_mod", 2) { arguments in
             guard arguments.integer(1) != 0 else { throw divisionByZero }
-            return .integer(arguments.integer(0).remainderReportingOverflow(dividingBy: arguments.integer(1)).partialValue)
+            return .integer(
+                arguments.integer(0).remainderReportingOverflow(dividingBy: arguments.integer(1)).partialValue)
         },
         strict("martlet_int8_abs", 1) { arguments in
             let value = arguments.integer(0)

@@ -47,7 +47,7 @@ package enum MartletFunctions {
         }
     }
 
-    /// The arguments of one call; those of another kind than asked for are empty or zero, which translated SQL never is.
+    /// The arguments of one call. One of another kind than asked for reads as empty or zero: translated SQL has none.
     struct Arguments {
         let values: [SQLValue]
 

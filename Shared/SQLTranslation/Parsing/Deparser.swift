@@ -38,7 +38,9 @@ final class Deparser {
             if parts.count > 1, let ownRowName, let location = node.location, log.columns[location]?.isOwnRow == true {
                 parts = [ownRowName, parts[parts.count - 1]]
             }
-            if node.list("fields").last?.kind == "A_Star" { return (parts.map(Self.quoted) + ["*"]).joined(separator: ".") }
+            if node.list("fields").last?.kind == "A_Star" {
+                return (parts.map(Self.quoted) + ["*"]).joined(separator: ".")
+            }
             return parts.map(Self.quoted).joined(separator: ".")
         case "TypeCast":
             return "(\(try expression(node.node("arg")))::\(try type(node.bare("typeName", as: "TypeName"))))"
@@ -211,7 +213,9 @@ final class Deparser {
     private func target(_ node: ParseNode) throws(TranslationFault) -> [String] {
         guard let value = node.node("val") else { return [] }
         if value.kind == "ColumnRef", value.list("fields").last?.kind == "A_Star" {
-            guard let location = value.location, let columns = log.stars[location] else { return [try expression(value)] }
+            guard let location = value.location, let columns = log.stars[location] else {
+                return [try expression(value)]
+            }
             return columns.map { "\(Self.quoted($0.qualifier)).\(Self.quoted($0.column)) AS \(Self.quoted($0.column))" }
         }
         let name = node.string("name") ?? Analyzer.outputName(of: value)
@@ -245,7 +249,8 @@ final class Deparser {
                 case "JOIN_RIGHT": "RIGHT JOIN"
                 default: condition == nil && using.isEmpty ? "CROSS JOIN" : "JOIN"
                 }
-            let test = condition.map { " ON \($0)" } ?? (using.isEmpty ? "" : " USING (\(using.joined(separator: ", ")))")
+            let test =
+                condition.map { " ON \($0)" } ?? (using.isEmpty ? "" : " USING (\(using.joined(separator: ", ")))")
             return "(\(try from(left)) \(word) \(try from(right))\(test))"
         default: throw TranslationFault("\(ParseNode.words(node.kind)) in FROM is not translated", at: node.location)
         }
@@ -284,7 +289,8 @@ final class Deparser {
         "end", "except", "exists", "extract", "false", "fetch", "for", "foreign", "freeze", "from", "full", "grant",
         "greatest", "group", "grouping", "having", "ilike", "in", "initially", "inner", "inout", "intersect", "into",
         "is", "isnull", "join", "lateral", "leading", "least", "left", "like", "limit", "localtime", "localtimestamp",
-        "natural", "none", "normalize", "not", "notnull", "null", "nullif", "offset", "on", "only", "or", "order", "out",
+        "natural", "none", "normalize", "not", "notnull", "null", "nullif", "offset", "on", "only", "or", "order",
+        "out",
         "outer", "overlaps", "overlay", "placing", "position", "precision", "primary", "references", "returning",
         "right", "row", "select", "session_user", "setof", "similar", "some", "substring", "symmetric", "table",
         "tablesample", "then", "to", "trailing", "treat", "trim", "true", "union", "unique", "user", "using", "values",

@@ -2,15 +2,6 @@
 import CPgQuery
 import MartletJSON
 
-/// One statement of a script, with its place in it.
-struct ParsedStatement: Sendable {
-    let node: ParseNode
-    /// Byte offset of the statement's first word.
-    let start: Int
-    /// Byte offset behind its last.
-    let end: Int
-}
-
 /// PostgreSQL's own parser (libpg_query, grammar of version 15).
 enum SQLParser {
     /// Nesting of the JSON tree; about a quarter of it is nesting of SQL. Bounds the stack of every walk after it.

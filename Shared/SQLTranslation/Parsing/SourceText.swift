@@ -63,7 +63,9 @@ struct SourceText: Sendable {
         }
         let start = index
         while index < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) { index += 1 }
-        guard start < index, let value = Int64(String(decoding: bytes[start..<index], as: UTF8.self)) else { return nil }
+        guard start < index, let value = Int64(String(decoding: bytes[start..<index], as: UTF8.self)) else {
+            return nil
+        }
         return isNegative ? -value : value
     }
 

@@ -42,6 +42,8 @@ extension Relation {
         let wanted = Set(columns)
         if let primaryKey, Set(primaryKey.columns) == wanted { return true }
         if uniques.contains(where: { Set($0.columns) == wanted }) { return true }
-        return indexes.contains { $0.isUnique && $0.predicate == nil && Set($0.terms) == Set(columns.map(Deparser.quoted)) }
+        return indexes.contains {
+            $0.isUnique && $0.predicate == nil && Set($0.terms) == Set(columns.map(Deparser.quoted))
+        }
     }
 }

@@ -29,7 +29,8 @@ package struct MigrationTranslator: Sendable {
                 if fault.sqlState == "42P01", refusedRelations.contains(where: { fault.reason.contains("\"\($0)\"") }) {
                     continue
                 }
-                let created = statement.node.bare("relation", as: "RangeVar") ?? statement.node.bare("view", as: "RangeVar")
+                let created =
+                    statement.node.bare("relation", as: "RangeVar") ?? statement.node.bare("view", as: "RangeVar")
                 if let name = created?.string("relname"), ["CreateStmt", "ViewStmt"].contains(statement.node.kind) {
                     refusedRelations.append(name)
                 }
@@ -56,45 +57,5 @@ package struct MigrationTranslator: Sendable {
         return SQLRefusal(
             file: file, line: position.line, column: position.column, reason: fault.reason,
             statement: source.excerpt(from: start, to: end), sqlState: fault.sqlState)
-    }
-}
-
-/// One thing to do for a migration.
-package enum TranslatedStep: Sendable, Equatable {
-    /// A statement of SQLite without parameters.
-    case sql(String)
-    case insert(TranslatedInsert)
-}
-
-/// `INSERT INTO … VALUES`, for the host to run with defaults, identities and keys (data-semantics 1).
-package struct TranslatedInsert: Sendable, Equatable {
-    package enum Value: Sendable, Equatable {
-        /// A scalar expression of SQLite in the column's form on disk; may hold the parameters ?1 to ?5.
-        case expression(String)
-        case columnDefault
-    }
-
-    package var relation: QualifiedName
-    /// The columns that are named; the others take their defaults.
-    package var columns: [String]
-    /// One value for each of `columns`.
-    package var rows: [[Value]]
-    /// `ON CONFLICT … DO NOTHING`: rows that break a unique key are left out.
-    package var ignoresConflicts: Bool
-    /// The key that ON CONFLICT names; empty for any.
-    package var conflictColumns: [String]
-    /// `OVERRIDING SYSTEM VALUE`: values for identity columns that are always generated are taken.
-    package var overridesIdentity: Bool
-
-    package init(
-        relation: QualifiedName, columns: [String], rows: [[Value]], ignoresConflicts: Bool = false,
-        conflictColumns: [String] = [], overridesIdentity: Bool = false
-    ) {
-        self.relation = relation
-        self.columns = columns
-        self.rows = rows
-        self.ignoresConflicts = ignoresConflicts
-        self.conflictColumns = conflictColumns
-        self.overridesIdentity = overridesIdentity
     }
 }

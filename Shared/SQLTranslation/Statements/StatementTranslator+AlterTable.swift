@@ -64,7 +64,7 @@ extension StatementTranslator {
             guard let identity = command.node("def") else { return }
             guard change.table.columns[index].notNull else {
                 throw TranslationFault(
-                    "column \"\(change.table.columns[index].name)\" must be declared NOT NULL before identity can be added",
+                    "column \"\(change.table.columns[index].name)\" must be declared NOT NULL before it gets an identity",
                     at: location, sqlState: "55000")
             }
             try add(identity, column: change.table.columns[index].name, to: &change.table)
@@ -97,10 +97,12 @@ extension StatementTranslator {
         change.table.columns.append(try column(definition, of: change.table))
         try columnConstraints(definition, &change.table)
         guard let added = change.table.column(name) else { return }
-        change.values[name] = added.identity == .none ? try initialValue(of: added) : "row_number() OVER (ORDER BY rowid)"
+        change.values[name] =
+            added.identity == .none ? try initialValue(of: added) : "row_number() OVER (ORDER BY rowid)"
         var bare = change.table
         bare.columns = before.columns
-        let isPlain = bare == before && !added.notNull && added.defaultExpression == nil
+        let isPlain =
+            bare == before && !added.notNull && added.defaultExpression == nil
             && added.generatedExpression == nil
         guard isPlain else {
             // A default must be in every old row, where change capture sees it (data-semantics 17).
@@ -178,7 +180,9 @@ extension StatementTranslator {
         table.foreignKeys.removeAll { $0.name == name }
         change.table = table
         change.needsRebuild = true
-        try dropBrokenReferences(to: table, cascades: command.string("behavior") == "DROP_CASCADE", at: command.location) {
+        try dropBrokenReferences(
+            to: table, cascades: command.string("behavior") == "DROP_CASCADE", at: command.location
+        ) {
             change.table = $0
         }
     }
@@ -221,8 +225,10 @@ extension StatementTranslator {
         var targets: [String] = []
         var values: [String] = []
         for column in table.columns where column.generatedExpression == nil {
-            guard let value = change.values[column.name] ?? (old.column(column.name) != nil
-                ? SQLiteName.quoted(column: column.name) : nil)
+            guard
+                let value = change.values[column.name]
+                    ?? (old.column(column.name) != nil
+                        ? SQLiteName.quoted(column: column.name) : nil)
             else { continue }
             targets.append(SQLiteName.quoted(column: column.name))
             values.append(value)
@@ -236,7 +242,9 @@ extension StatementTranslator {
             emit("CREATE TABLE \(copy) AS SELECT * FROM \(quoted)")
             emit("DROP TABLE \(quoted)")
             emit(try definition.create())
-            emit("INSERT INTO \(SQLiteName.quoted(table.name)) (\(list)) SELECT \(values.joined(separator: ", ")) FROM \(copy)")
+            emit(
+                "INSERT INTO \(SQLiteName.quoted(table.name)) (\(list)) SELECT \(values.joined(separator: ", ")) FROM \(copy)"
+            )
             emit("DROP TABLE \(copy)")
         } else {
             emit(try definition.create(as: copy))
@@ -248,14 +256,4 @@ extension StatementTranslator {
             if let sql = try definition.create(index) { emit(sql) }
         }
     }
-}
-
-/// What the commands of one ALTER TABLE come to.
-struct TableChange {
-    var table: Relation
-    var needsRebuild = false
-    /// Values of new or converted columns, over a row of the old table.
-    var values: [String: String] = [:]
-    /// Statements that do the change in place, when no rebuild is needed.
-    var additions: [String] = []
 }

@@ -35,9 +35,10 @@ extension StatementTranslator {
             }
             let value: TypedExpression
             if item.node("val")?.kind == "SetToDefault" {
-                value = try column.defaultExpression.map {
-                    try analyzer.expression(try SQLParser.expression($0), in: Scope())
-                } ?? TypedExpression(.literal(nil), type: column.type, at: item.location)
+                value =
+                    try column.defaultExpression.map {
+                        try analyzer.expression(try SQLParser.expression($0), in: Scope())
+                    } ?? TypedExpression(.literal(nil), type: column.type, at: item.location)
             } else {
                 value = try analyzer.expression(item.node("val"), in: scope)
             }
@@ -63,18 +64,24 @@ extension StatementTranslator {
                 + (try condition(node, analyzer, Self.scope(of: table, target))))
     }
 
-    private var writer: SQLiteWriter { SQLiteWriter(enums: catalog.enums, role: Self.owner, place: .migration) { name, alias, use in
-        // The owner reads its tables whole; a view or a table of the platform is expanded and asked for.
-        guard let relation = self.catalog.relations[name] else {
-            throw TranslationFault("relation \"\(name.name)\" does not exist", sqlState: "42P01")
+    private var writer: SQLiteWriter { ownerWriter(.migration) }
+
+    /// Writes for the owner: tables without policies, once it is known that the owner may read them.
+    func ownerWriter(_ place: SQLiteWriter.Place) -> SQLiteWriter {
+        SQLiteWriter(enums: catalog.enums, role: Self.owner, place: place) { name, alias, use in
+            guard let relation = self.catalog.relations[name] else {
+                throw TranslationFault("relation \"\(name.name)\" does not exist", sqlState: "42P01")
+            }
+            guard relation.kind == .table else {
+                throw TranslationFault("a view inside a change of rows is not translated in a migration")
+            }
+            guard
+                AccessCompiler(catalog: self.catalog, role: Self.owner).allows(
+                    .select, on: relation, columns: use.columns.sorted())
+            else { throw TranslationFault("permission denied for table \(name.name)", sqlState: "42501") }
+            return "\(SQLiteName.quoted(name)) AS \(SQLiteName.quoted(raw: alias))"
         }
-        guard relation.kind == .table else {
-            throw TranslationFault("a view inside UPDATE or DELETE is not translated")
-        }
-        guard AccessCompiler(catalog: self.catalog, role: Self.owner).allows(.select, on: relation, columns: use.columns.sorted())
-        else { throw TranslationFault("permission denied for table \(name.name)", sqlState: "42501") }
-        return "\(SQLiteName.quoted(name)) AS \(SQLiteName.quoted(raw: alias))"
-    } }
+    }
 
     private static func scope(of table: Relation, _ target: ParseNode?) -> Scope {
         let scope = Scope.row(of: table, alias: row)

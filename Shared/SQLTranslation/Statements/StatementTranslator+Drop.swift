@@ -23,7 +23,8 @@ extension StatementTranslator {
                 }
                 if parts == [Platform.publication] { catalog.publication = [] }
             // Nothing of the kind can exist here.
-            case "OBJECT_FUNCTION" where isOptional, "OBJECT_TRIGGER" where isOptional, "OBJECT_SEQUENCE" where isOptional,
+            case "OBJECT_FUNCTION" where isOptional, "OBJECT_TRIGGER" where isOptional,
+                "OBJECT_SEQUENCE" where isOptional,
                 "OBJECT_MATVIEW" where isOptional, "OBJECT_EXTENSION":
                 continue
             default: throw TranslationFault("dropping this kind of object is not translated", at: node.location)
@@ -58,22 +59,25 @@ extension StatementTranslator {
         try remove(relation, cascades: drop.cascades, at: drop.location)
     }
 
+    private static func dependency(of user: String, on object: String, at location: Int?) -> TranslationFault {
+        TranslationFault("cannot drop \(object) because \(user) depends on it", at: location, sqlState: "2BP01")
+    }
+
     /// Removes a relation, and with `cascades` what depends on it.
     private func remove(_ relation: Relation, cascades: Bool, at location: Int?) throws {
         for user in try dependents(on: nil, of: relation) {
             guard cascades else {
-                throw TranslationFault(
-                    "cannot drop \(relation.kind.rawValue) \(relation.name.name) because \(user.description) depends on it",
-                    at: location, sqlState: "2BP01")
+                throw Self.dependency(
+                    of: user.description, on: "\(relation.kind.rawValue) \(relation.name.name)", at: location)
             }
             try removeDependent(user, at: location)
         }
         for other in catalog.relations.values.sorted(by: { $0.name < $1.name }) where other.name != relation.name {
             guard let key = other.foreignKeys.first(where: { $0.target == relation.name }) else { continue }
             guard cascades else {
-                throw TranslationFault(
-                    "cannot drop table \(relation.name.name) because constraint \(key.name) on table \(other.name.name) depends on it",
-                    at: location, sqlState: "2BP01")
+                throw Self.dependency(
+                    of: "constraint \(key.name) on table \(other.name.name)", on: "table \(relation.name.name)",
+                    at: location)
             }
             var changed = other
             changed.foreignKeys.removeAll { $0.target == relation.name }
@@ -145,7 +149,8 @@ extension StatementTranslator {
         guard schema != "public", !Platform.schemas.contains(schema) else {
             throw TranslationFault("schema \"\(schema)\" cannot be dropped", at: drop.location, sqlState: "42501")
         }
-        for relation in catalog.relations.values.sorted(by: { $0.name < $1.name }) where relation.name.schema == schema {
+        for relation in catalog.relations.values.sorted(by: { $0.name < $1.name }) where relation.name.schema == schema
+        {
             guard drop.cascades else {
                 throw TranslationFault(
                     "cannot drop schema \(schema) because other objects depend on it", at: drop.location,
@@ -174,9 +179,8 @@ extension StatementTranslator {
         let cascades = command.string("behavior") == "DROP_CASCADE"
         for user in try dependents(on: name, of: change.table) {
             guard cascades else {
-                throw TranslationFault(
-                    "cannot drop column \(name) of table \(change.table.name.name) because \(user.description) depends on it",
-                    at: location, sqlState: "2BP01")
+                throw Self.dependency(
+                    of: user.description, on: "column \(name) of table \(change.table.name.name)", at: location)
             }
             if case .policy(let policy, change.table.name) = user {
                 change.table.policies.removeAll { $0.name == policy }
@@ -192,7 +196,8 @@ extension StatementTranslator {
         table.foreignKeys.removeAll { $0.columns.contains(name) }
         table.checks = try table.checks.filter { try !mentions($0.expression, name, of: before) }
         table.indexes = try table.indexes.filter { index in
-            let terms = index.terms.map { TableDefinition.direction(of: $0).text } + [index.predicate].compactMap(\.self)
+            let terms =
+                index.terms.map { TableDefinition.direction(of: $0).text } + [index.predicate].compactMap(\.self)
             return try !terms.contains { try mentions($0, name, of: before) }
         }
         for column in table.columns where column.name != name {

@@ -2,7 +2,8 @@
 
 extension StatementTranslator {
     func grant(_ node: ParseNode) throws {
-        try node.allow("is_grant", "targtype", "objtype", "objects", "privileges", "grantees", "behavior", "grant_option")
+        try node.allow(
+            "is_grant", "targtype", "objtype", "objects", "privileges", "grantees", "behavior", "grant_option")
         let grantees = try node.list("grantees").map(role)
         let isGrant = node.flag("is_grant")
         guard isGrant || !node.flag("grant_option") else {
@@ -11,21 +12,26 @@ extension StatementTranslator {
         let isWhole = node.string("targtype") == "ACL_TARGET_ALL_IN_SCHEMA"
         switch node.string("objtype") {
         case "OBJECT_TABLE":
-            let relations = try isWhole ? all(in: node.strings("objects"), at: node.location) : node.list("objects").map {
-                try relation($0)
-            }
+            let relations =
+                try isWhole
+                ? all(in: node.strings("objects"), at: node.location)
+                : node.list("objects").map {
+                    try relation($0)
+                }
             let privileges = try privileges(node)
             for target in relations {
                 try Self.check(privileges, of: target, at: node.location)
                 try change(target.name, at: node.location) { relation in
                     for grantee in grantees {
-                        relation.grants[grantee, default: Privileges()].apply(privileges, isGrant: isGrant, to: relation)
+                        relation.grants[grantee, default: Privileges()].apply(
+                            privileges, isGrant: isGrant, to: relation)
                     }
                 }
             }
         case "OBJECT_SCHEMA": try schemaGrant(node, to: grantees, isGrant: isGrant)
         // No sequence and no function of the application exists, so that there is nothing to give or take.
-        case "OBJECT_SEQUENCE" where isWhole && isGrant, "OBJECT_FUNCTION" where isWhole, "OBJECT_ROUTINE" where isWhole,
+        case "OBJECT_SEQUENCE" where isWhole && isGrant, "OBJECT_FUNCTION" where isWhole,
+            "OBJECT_ROUTINE" where isWhole,
             "OBJECT_PROCEDURE" where isWhole:
             return
         case "OBJECT_TYPE" where isGrant: return
@@ -38,7 +44,9 @@ extension StatementTranslator {
         for schema in schemas where !catalog.schemas.contains(schema) {
             throw TranslationFault("schema \"\(schema)\" does not exist", at: location, sqlState: "3F000")
         }
-        return catalog.relations.values.filter { schemas.contains($0.name.schema) && (isPlatform || $0.owner == Self.owner) }
+        return catalog.relations.values.filter {
+            schemas.contains($0.name.schema) && (isPlatform || $0.owner == Self.owner)
+        }
     }
 
     private func schemaGrant(_ node: ParseNode, to grantees: [String], isGrant: Bool) throws(TranslationFault) {
@@ -75,7 +83,8 @@ extension StatementTranslator {
             let set: Privileges.Set
             if let name = item.string("priv_name") {
                 guard let known = Self.privilegeNames[name] else {
-                    throw TranslationFault("unrecognized privilege type \"\(name)\"", at: node.location, sqlState: "42601")
+                    throw TranslationFault(
+                        "unrecognized privilege type \"\(name)\"", at: node.location, sqlState: "42601")
                 }
                 set = known
             } else {

@@ -4,7 +4,8 @@ extension StatementTranslator {
     func createIndex(_ node: ParseNode) throws {
         // CONCURRENTLY is about locks, which one writer does not have (data-semantics 11).
         try node.allow(
-            "idxname", "relation", "accessMethod", "indexParams", "whereClause", "unique", "concurrent", "if_not_exists",
+            "idxname", "relation", "accessMethod", "indexParams", "whereClause", "unique", "concurrent",
+            "if_not_exists",
             "indexIncludingParams", "options")
         var table = try relation(node.bare("relation", as: "RangeVar"), kind: .table)
         var terms: [String] = []

@@ -35,7 +35,8 @@ extension StatementTranslator {
             throw TranslationFault("VALUES lists must all be the same length", at: node.location, sqlState: "42601")
         }
         guard width == columns.count || (isWhole && width < columns.count) else {
-            let more = width > columns.count ? "more expressions than target columns" : "more target columns than expressions"
+            let more =
+                width > columns.count ? "more expressions than target columns" : "more target columns than expressions"
             throw TranslationFault("INSERT has \(more)", at: node.location, sqlState: "42601")
         }
         columns = Array(columns.prefix(width))
@@ -62,7 +63,8 @@ extension StatementTranslator {
             throw TranslationFault("\"\(table.name.name)\" is not a table", at: node.location, sqlState: "42809")
         }
         guard AccessCompiler(catalog: catalog, role: Self.owner).allows(privilege, on: table, columns: nil) else {
-            throw TranslationFault("permission denied for table \(table.name.name)", at: node.location, sqlState: "42501")
+            throw TranslationFault(
+                "permission denied for table \(table.name.name)", at: node.location, sqlState: "42501")
         }
         return table
     }
@@ -70,7 +72,7 @@ extension StatementTranslator {
     private func values(
         _ nodes: [ParseNode], _ columns: [String], of table: Relation, _ analyzer: Analyzer
     ) throws -> [TranslatedInsert.Value] {
-        let writer = SQLiteWriter(enums: catalog.enums, role: Self.owner)
+        let writer = ownerWriter(.statement)
         var values: [TranslatedInsert.Value] = []
         for (node, name) in zip(nodes, columns) {
             guard let column = table.column(name) else { continue }

@@ -87,7 +87,8 @@ extension StatementTranslator {
             for table in tables {
                 guard catalog.publication.remove(table) != nil else {
                     throw TranslationFault(
-                        "relation \"\(table.name)\" is not part of the publication", at: node.location, sqlState: "42704")
+                        "relation \"\(table.name)\" is not part of the publication", at: node.location,
+                        sqlState: "42704")
                 }
             }
         case "AP_SetObjects": catalog.publication = Set(tables)

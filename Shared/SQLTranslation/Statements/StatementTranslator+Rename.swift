@@ -2,7 +2,8 @@
 
 extension StatementTranslator {
     func rename(_ node: ParseNode) throws {
-        try node.allow("renameType", "relationType", "relation", "object", "subname", "newname", "behavior", "missing_ok")
+        try node.allow(
+            "renameType", "relationType", "relation", "object", "subname", "newname", "behavior", "missing_ok")
         let location = node.location
         let newName = node.string("newname") ?? ""
         guard let target = node.bare("relation", as: "RangeVar") else {
@@ -87,7 +88,9 @@ extension StatementTranslator {
             var copy = try rewriter.rewrite(other)
             if other.name == relation.name { copy.renameColumn(old, to: new) }
             for index in copy.foreignKeys.indices where copy.foreignKeys[index].target == relation.name {
-                copy.foreignKeys[index].targetColumns = copy.foreignKeys[index].targetColumns.map { $0 == old ? new : $0 }
+                copy.foreignKeys[index].targetColumns = copy.foreignKeys[index].targetColumns.map {
+                    $0 == old ? new : $0
+                }
             }
             catalog.relations[other.name] = copy
         }
@@ -105,7 +108,8 @@ extension StatementTranslator {
                 for text in [policy.using, policy.withCheck].compactMap(\.self) { _ = try log(of: text, on: relation) }
             }
         } catch {
-            throw TranslationFault("\(relation.name.name) reads the column by JOIN … USING: rewrite it first", at: location)
+            throw TranslationFault(
+                "\(relation.name.name) reads the column by JOIN … USING: rewrite it first", at: location)
         }
     }
 
@@ -156,7 +160,9 @@ private struct TextRewriter {
         var result = owner
         for index in result.policies.indices {
             result.policies[index].using = try result.policies[index].using.map { try expression($0, of: owner) }
-            result.policies[index].withCheck = try result.policies[index].withCheck.map { try expression($0, of: owner) }
+            result.policies[index].withCheck = try result.policies[index].withCheck.map {
+                try expression($0, of: owner)
+            }
         }
         if let text = owner.viewQuery { result.viewQuery = try query(text) }
         guard owner.name == relation else { return result }
@@ -195,7 +201,8 @@ private struct TextRewriter {
     private func deparser(_ log: ReferenceLog, ownRowName: String?) -> Deparser {
         var columnNames: [Int: String] = [:]
         if let column, let newColumn {
-            for (location, reference) in log.columns where reference.relation == relation && reference.column == column {
+            for (location, reference) in log.columns where reference.relation == relation && reference.column == column
+            {
                 columnNames[location] = newColumn
             }
         }

@@ -98,7 +98,8 @@ extension StatementTranslator {
         case "CONSTR_FOREIGN": try addForeignKey(node, column: column, to: &table)
         case "CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_NOT_DEFERRABLE", "CONSTR_ATTR_DEFERRED", "CONSTR_ATTR_IMMEDIATE":
             // Behind a column's constraint these come as items of their own.
-            guard let column, let key = table.foreignKeys.indices.last, table.foreignKeys[key].columns == [column] else {
+            guard let column, let key = table.foreignKeys.indices.last, table.foreignKeys[key].columns == [column]
+            else {
                 throw TranslationFault("deferrable keys are not translated", at: node.location)
             }
             switch node.string("contype") {
@@ -246,7 +247,8 @@ extension StatementTranslator {
         table.foreignKeys.append(
             ForeignKey(
                 name: name, columns: columns, target: target.name, targetColumns: targetColumns,
-                onDelete: Self.action(node.string("fk_del_action")), onUpdate: Self.action(node.string("fk_upd_action")),
+                onDelete: Self.action(node.string("fk_del_action")),
+                onUpdate: Self.action(node.string("fk_upd_action")),
                 isDeferrable: node.flag("deferrable"), isInitiallyDeferred: node.flag("initdeferred")))
     }
 

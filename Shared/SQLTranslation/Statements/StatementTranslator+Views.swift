@@ -106,7 +106,9 @@ extension StatementTranslator {
                 throw TranslationFault("\"\(old)\" is not an existing enum label", at: node.location, sqlState: "22023")
             }
             guard !catalog.relations.values.contains(where: { $0.columns.contains { $0.type.enumName == type.name } })
-            else { throw TranslationFault("renaming a label that a column may hold is not translated", at: node.location) }
+            else {
+                throw TranslationFault("renaming a label that a column may hold is not translated", at: node.location)
+            }
             type.labels[index] = label
         } else if let neighbour = node.string("newValNeighbor") {
             guard let index = type.labels.firstIndex(of: neighbour) else {
@@ -163,7 +165,8 @@ extension StatementTranslator {
                 relation.columns[index].comment = text
             }
         // Shown nowhere here, and they change nothing.
-        case "OBJECT_SCHEMA", "OBJECT_TYPE", "OBJECT_POLICY", "OBJECT_INDEX", "OBJECT_TABCONSTRAINT", "OBJECT_EXTENSION",
+        case "OBJECT_SCHEMA", "OBJECT_TYPE", "OBJECT_POLICY", "OBJECT_INDEX", "OBJECT_TABCONSTRAINT",
+            "OBJECT_EXTENSION",
             "OBJECT_PUBLICATION":
             return
         default: throw TranslationFault("a comment on this kind of object is not translated", at: node.location)

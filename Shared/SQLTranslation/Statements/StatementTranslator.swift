@@ -123,7 +123,9 @@ final class StatementTranslator {
         guard let call = node.list("targetList").first?.node("val"), node.list("targetList").count == 1,
             call.kind == "FuncCall", call.strings("funcname").last == "set_config", !node.has("fromClause")
         else { throw TranslationFault("queries in a migration are not translated") }
-        let values = call.list("args").prefix(2).compactMap { $0.bare("sval", as: "String").map { $0.string("sval") ?? "" } }
+        let values = call.list("args").prefix(2).compactMap {
+            $0.bare("sval", as: "String").map { $0.string("sval") ?? "" }
+        }
         guard values.count == 2, values[0] == "search_path" else {
             throw TranslationFault("only set_config('search_path', …) is translated", at: call.location)
         }
@@ -176,13 +178,15 @@ final class StatementTranslator {
         }
     }
 
-    /// The name of a new relation, which must be free unless `IF NOT EXISTS` stands; nil says that there is nothing to do.
+    /// The name of a new relation. It must be free; with `IF NOT EXISTS` a taken one gives nil: nothing to do.
     func newRelationName(_ node: ParseNode?, ifNotExists: Bool) throws(TranslationFault) -> QualifiedName? {
         guard let node else { throw TranslationFault("a relation's name is missing", sqlState: "42601") }
         let written = node.string("relname") ?? ""
         _ = try names.relationName(node)
         let schema: String
-        if let given = node.string("schemaname") { schema = given } else {
+        if let given = node.string("schemaname") {
+            schema = given
+        } else {
             schema = try names.creationSchema(at: node.location)
         }
         let name = QualifiedName(schema, written)

@@ -56,7 +56,8 @@ struct TableDefinition {
             terms.append(expression + (isDescending ? " DESC" : ""))
         }
         let name = SQLiteName.quoted(QualifiedName(relation.name.schema, index.name))
-        var sql = "CREATE \(index.isUnique ? "UNIQUE " : "")INDEX \(name) ON \(SQLiteName.quoted(relation.name)) "
+        var sql =
+            "CREATE \(index.isUnique ? "UNIQUE " : "")INDEX \(name) ON \(SQLiteName.quoted(relation.name)) "
             + "(\(terms.joined(separator: ", ")))"
         if let predicate = index.predicate {
             sql += " WHERE \(try texts.definition(predicate, of: relation, as: .bool))"

@@ -132,7 +132,8 @@ enum ArrayForm {
     }
 
     private static func escaped(_ text: String) -> String {
-        let isPlain = !text.isEmpty && text.lowercased() != "null"
+        let isPlain =
+            !text.isEmpty && text.lowercased() != "null"
             && !text.contains { "{}\",\\".contains($0) || $0.isWhitespace }
         guard !isPlain else { return text }
         var result = "\""

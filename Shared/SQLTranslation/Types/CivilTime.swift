@@ -26,7 +26,8 @@ enum CivilTime {
 
     /// Days since 1970-01-01 of a date that exists; nil for one that does not.
     static func days(year: Int64, month: Int64, day: Int64) -> Int64? {
-        guard (1...yearMax).contains(year), (1...12).contains(month), day >= 1, day <= length(ofMonth: month, year) else {
+        guard (1...yearMax).contains(year), (1...12).contains(month), day >= 1, day <= length(ofMonth: month, year)
+        else {
             return nil
         }
         // Howard Hinnant's days_from_civil: years begin in March, eras have 400 years.
@@ -157,7 +158,9 @@ enum CivilTime {
         guard let first = cursor.digits(8) else { throw .syntax }
         let days: Int64
         if cursor.position - start == 8 {
-            guard let value = Self.days(year: first / 10_000, month: first / 100 % 100, day: first % 100) else { throw .range }
+            guard let value = Self.days(year: first / 10_000, month: first / 100 % 100, day: first % 100) else {
+                throw .range
+            }
             days = value
         } else {
             guard let separator = cursor.next(in: "-/."), cursor.position - start >= 4, let month = cursor.digits(2),
@@ -188,7 +191,9 @@ enum CivilTime {
     }
 
     private static func clock(_ cursor: inout DigitCursor) throws(Fault) -> Int64 {
-        guard let hour = cursor.digits(2), cursor.next(in: ":") != nil, let minute = cursor.digits(2) else { throw .syntax }
+        guard let hour = cursor.digits(2), cursor.next(in: ":") != nil, let minute = cursor.digits(2) else {
+            throw .syntax
+        }
         var second: Int64 = 0
         var fraction: Int64 = 0
         if cursor.next(in: ":") != nil {

@@ -53,7 +53,8 @@ struct Decimal: Sendable, Equatable {
         }
         guard count > 0, count <= 2 * Self.digitsMax else { return nil }
         if let mark = bytes.first, mark == UInt8(ascii: "e") || mark == UInt8(ascii: "E") {
-            guard let exponent = Int(String(decoding: bytes.dropFirst(), as: UTF8.self)), abs(exponent) <= Self.digitsMax
+            guard let exponent = Int(String(decoding: bytes.dropFirst(), as: UTF8.self)),
+                abs(exponent) <= Self.digitsMax
             else { return nil }
             scale -= exponent
             if scale < 0 {

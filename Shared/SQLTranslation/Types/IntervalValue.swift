@@ -58,7 +58,8 @@ struct IntervalValue: Sendable, Equatable {
         let isNegative = rest.first == "-"
         if isNegative || rest.first == "+" { rest.removeFirst() }
         let parts = rest.split(separator: ":", omittingEmptySubsequences: false)
-        guard (2...3).contains(parts.count), let hours = Int64(parts[0]), hours < 1_000_000, let minutes = Int64(parts[1]),
+        guard (2...3).contains(parts.count), let hours = Int64(parts[0]), hours < 1_000_000,
+            let minutes = Int64(parts[1]),
             minutes < 60
         else { return nil }
         var total = (hours * 60 + minutes) * 60_000_000
@@ -80,7 +81,8 @@ struct IntervalValue: Sendable, Equatable {
             case "0"..."9", ".", "-", "+": number.append(character)
             default:
                 let units: [Character: String] =
-                    isTime ? ["H": "hour", "M": "minute", "S": "second"]
+                    isTime
+                    ? ["H": "hour", "M": "minute", "S": "second"]
                     : ["Y": "year", "M": "month", "W": "week", "D": "day"]
                 guard let unit = units[character], let amount = Decimal(number), add(amount, unit) else { return false }
                 number = ""
@@ -112,7 +114,9 @@ struct IntervalValue: Sendable, Equatable {
         guard let factor = Self.monthsOf[name] else { return false }
         let total = amount * Decimal(factor)
         let whole = total.rounded(to: 0, .towardZero)
-        guard let value = whole.scaled(by: 0), value.magnitude < 1 << 31, months.magnitude < 1 << 31 else { return false }
+        guard let value = whole.scaled(by: 0), value.magnitude < 1 << 31, months.magnitude < 1 << 31 else {
+            return false
+        }
         months += value
         return addDays((total - whole) * Decimal(30))
     }
@@ -170,8 +174,9 @@ struct IntervalValue: Sendable, Equatable {
             let total = civil.year * 12 + civil.month - 1 + sign * months
             let year = CivilTime.floorDivided(total, by: 12)
             let month = total - year * 12 + 1
-            guard let moved = CivilTime.days(
-                year: year, month: month, day: min(civil.day, CivilTime.length(ofMonth: month, year)))
+            guard
+                let moved = CivilTime.days(
+                    year: year, month: month, day: min(civil.day, CivilTime.length(ofMonth: month, year)))
             else { return nil }
             day = moved
         }
