@@ -143,14 +143,28 @@ import Testing
         }
     }
 
-    @Test func `An owner is bound by FORCE only, and FORCE by nothing else`() async throws {
-        let sql = "create table t (id int); alter table t enable row level security"
+    @Test(arguments: [(bypasses: false, forces: false), (false, true), (true, true)])
+    func `An owner is bound by FORCE only, and BYPASSRLS not even by it`(_ bypasses: Bool, _ forces: Bool) throws {
+        var catalog = try Platform.catalog().0
+        catalog.roles["owner"] = Role(bypassesRowSecurity: bypasses)
+        let table = Relation(
+            name: QualifiedName("public", "t"), columns: [Column(name: "id", type: .int4)], rowSecurity: true,
+            forcesRowSecurity: forces, owner: "owner")
+        let condition = try AccessCompiler(catalog: catalog, role: "owner").using(.select, on: table, alias: "t")
+        #expect(condition == (forces && !bypasses ? .never : .always))
+    }
+
+    @Test func `A view of the application's owner reads auth.users, as on Supabase`() async throws {
+        let sql = """
+            insert into auth.users (id, email) values ('\(Self.ann)', 'ann@example.com');
+            create view people as select id, email from auth.users;
+            create view own_people with (security_invoker = on) as select id from auth.users;
+            """
         try await withProject(sql) { (project: TestProject) async throws in
-            let owner = AccessCompiler(catalog: project.catalog, role: "postgres")
-            #expect(try owner.using(.select, on: try project.relation("t"), alias: "t") == .always)
-            try await project.migrate("alter table t force row level security")
-            let forced = AccessCompiler(catalog: project.catalog, role: "postgres")
-            #expect(try forced.using(.select, on: try project.relation("t"), alias: "t") == .never)
+            #expect(try await project.visible("people", "email", role: "anon", user: nil) == ["ann@example.com"])
+            await #expect(throws: DatabaseError.self) {
+                try await project.visible("own_people", "id", role: "anon", user: nil)
+            }
         }
     }
 

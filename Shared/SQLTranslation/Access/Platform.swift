@@ -9,7 +9,8 @@ package enum Platform {
     /// Roles that exist from the start.
     package static let roles: [String: Role] = [
         "anon": Role(), "authenticated": Role(), "service_role": Role(bypassesRowSecurity: true),
-        "authenticator": Role(), "postgres": Role(), "supabase_admin": Role(bypassesRowSecurity: true),
+        "authenticator": Role(), "postgres": Role(bypassesRowSecurity: true),
+        "supabase_admin": Role(bypassesRowSecurity: true),
         "supabase_auth_admin": Role(), "supabase_storage_admin": Role(), "supabase_realtime_admin": Role(),
         "dashboard_user": Role(),
     ]

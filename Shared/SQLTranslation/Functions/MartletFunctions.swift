@@ -29,7 +29,8 @@ package enum MartletFunctions {
     private static let session: [SQLiteFunction] = [
         SQLiteFunction("martlet_uuid", arguments: 0, isDeterministic: false) { _ in .text(Self.randomUUID()) },
         SQLiteFunction("martlet_now", arguments: 0, isDeterministic: false) { _ in .integer(Self.now()) },
-        SQLiteFunction("martlet_fail", arguments: 2) { arguments in
+        // Not deterministic to SQLite: it would compute a constant call ahead of the branch that it stands in.
+        SQLiteFunction("martlet_fail", arguments: 2, isDeterministic: false) { arguments in
             throw DatabaseError(
                 sqlState: arguments[0].textValue ?? "XX000", message: arguments[1].textValue ?? "the statement failed")
         },

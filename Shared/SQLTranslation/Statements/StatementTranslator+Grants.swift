@@ -30,13 +30,25 @@ extension StatementTranslator {
             }
         case "OBJECT_SCHEMA": try schemaGrant(node, to: grantees, isGrant: isGrant)
         // No sequence and no function of the application exists, so that there is nothing to give or take.
-        case "OBJECT_SEQUENCE" where isWhole && isGrant, "OBJECT_FUNCTION" where isWhole,
+        case "OBJECT_SEQUENCE" where isGrant && (isWhole || node.list("objects").allSatisfy(isIdentity)),
+            "OBJECT_FUNCTION" where isWhole,
             "OBJECT_ROUTINE" where isWhole,
             "OBJECT_PROCEDURE" where isWhole:
             return
         case "OBJECT_TYPE" where isGrant: return
         default:
             throw TranslationFault("privileges on this kind of object are not translated", at: node.location)
+        }
+    }
+
+    /// Whether a sequence's name is that of an identity column's own, which needs no privilege here.
+    private func isIdentity(_ sequence: ParseNode) -> Bool {
+        let schema = sequence.string("schemaname") ?? "public"
+        return catalog.relations.values.contains { table in
+            table.name.schema == schema
+                && table.columns.contains { column in
+                    column.identity != .none && "\(table.name.name)_\(column.name)_seq" == sequence.string("relname")
+                }
         }
     }
 

@@ -83,9 +83,7 @@ extension StatementTranslator {
                 throw TranslationFault(
                     "identity column type must be smallint, integer, or bigint", at: node.location, sqlState: "22023")
             }
-            guard !node.has("options") else {
-                throw TranslationFault("options of an identity are not translated", at: node.location)
-            }
+            try checkSequence(node)
             table.columns[index].identity = node.string("generated_when") == "a" ? .always : .byDefault
             table.columns[index].notNull = true
         case "CONSTR_GENERATED":
@@ -110,6 +108,21 @@ extension StatementTranslator {
             default: break
             }
         default: throw TranslationFault("this constraint is not translated", at: node.location)
+        }
+    }
+
+    /// The options of an identity's sequence, as far as they say what is so anyway; dumps write them all.
+    private func checkSequence(_ node: ParseNode) throws(TranslationFault) {
+        for option in node.list("options") {
+            let value = option.node("arg")?.integer("ival")
+            switch option.string("defname") {
+            case "sequence_name", "cache": continue
+            case "start" where value == 1, "increment" where value == 1: continue
+            case "minvalue" where value ?? 1 == 1: continue
+            case "maxvalue" where value == nil: continue
+            case "cycle" where option.node("arg")?.flag("boolval") != true: continue
+            default: throw TranslationFault("this option of an identity is not translated", at: option.location)
+            }
         }
     }
 
