@@ -38,6 +38,10 @@ extension Analyzer {
                 among: candidates, for: arguments.map(\.type), name: "function \(name)", at: location)
             if let signature { return try call(signature, arguments, at: location) }
         }
+        if let type = TypeResolver.builtIn[name], schema == nil || schema == "pg_catalog", arguments.count == 1 {
+            // `date(x)` is a cast.
+            return try coercion.coerce(arguments[0], to: type, .explicit)
+        }
         throw unknownFunction(parts, arguments, at: location)
     }
 

@@ -289,6 +289,11 @@ extension Analyzer {
             throw TranslationFault("only = ANY (array) and <> ALL (array) are translated", at: location)
         }
         let subject = try expression(node.node("lexpr"), in: scope)
+        if let sub = node.node("rexpr"), sub.kind == "SubLink", sub.string("subLinkType") == "ARRAY_SUBLINK",
+            let select = sub.node("subselect")
+        {
+            return try membership(subject, select, isAll: isAll, in: scope, at: location)
+        }
         var list = try expression(node.node("rexpr"), in: scope)
         if case .array(let items) = list.node {
             guard !items.isEmpty else {

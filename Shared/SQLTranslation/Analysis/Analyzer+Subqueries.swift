@@ -37,7 +37,14 @@ extension Analyzer {
         guard let test = node.node("testexpr"), test.kind != "RowExpr" else {
             throw TranslationFault("rows on the left of IN are not translated", at: location)
         }
-        let subject = try expression(test, in: scope)
+        return try membership(try expression(test, in: scope), select, isAll: isAll, in: scope, at: location)
+    }
+
+    /// The same for a subject that is read already: `x = any (array(select …))` asks it too.
+    func membership(
+        _ subject: TypedExpression, _ select: ParseNode, isAll: Bool, in scope: Scope, at location: Int?
+    ) throws -> TypedExpression {
+        let symbol = isAll ? "<>" : "="
         var query = try query(select, parent: scope)
         let type = try singleColumn(of: query, at: location)
         let output = TypedExpression(.column(name: "", alias: ""), type: type, at: location)

@@ -110,7 +110,7 @@ struct TypeResolver: Sendable {
         return type
     }
 
-    private static let builtIn: [String: ColumnType] = [
+    static let builtIn: [String: ColumnType] = [
         "bool": .bool, "boolean": .bool, "int2": .int2, "int4": .int4, "int8": .int8, "float4": .float4,
         "float8": .float8, "numeric": .numeric, "decimal": .numeric, "text": .text, "varchar": .varchar,
         "bpchar": .bpchar, "uuid": .uuid, "date": .date, "time": .time, "timestamp": .timestamp,

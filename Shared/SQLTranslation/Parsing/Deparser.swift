@@ -138,6 +138,7 @@ final class Deparser {
         switch node.string("subLinkType") {
         case "EXISTS_SUBLINK", nil: return "EXISTS (\(text))"
         case "EXPR_SUBLINK": return "(\(text))"
+        case "ARRAY_SUBLINK": return "ARRAY(\(text))"
         case "ANY_SUBLINK":
             return "(\(try expression(node.node("testexpr"))) \(node.strings("operName").last ?? "=") ANY (\(text)))"
         case "ALL_SUBLINK":
