@@ -43,7 +43,7 @@ extension PostgresStatement {
         var rest = ""
         if let rows {
             let object = selectList(rows, alias: "w")
-            list = object.isEmpty ? "'{}'" : "(select row_to_json(r)::text from (select \(object)) as r)"
+            list = object.isEmpty ? "'{}'" : "(select row_to_json(r.*)::text from (select \(object)) as r)"
             if let condition = condition(of: rows, alias: "w") { rest += " where \(condition)" }
             rest += orderAndWindow(rows, alias: "w")
         }

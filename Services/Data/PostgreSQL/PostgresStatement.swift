@@ -27,11 +27,13 @@ struct PostgresStatement {
 
     // MARK: Row sets
 
+    // `row_to_json(r.*)`, not `row_to_json(r)`: a client may call a member `r`, and a column comes before the row.
+
     /// A query with one row a row of the set: a JSON object in its first column.
     mutating func rows(_ rows: RowSet) -> String {
         let alias = makeAlias()
         let inner = select(rows, alias: alias, from: "\(Self.quote(rows.relation)) as \(alias)", joining: nil)
-        return "select row_to_json(r)::text from (\(inner)) as r"
+        return "select row_to_json(r.*)::text from (\(inner)) as r"
     }
 
     /// How many rows match the root filter, without limit and offset.
@@ -84,9 +86,9 @@ struct PostgresStatement {
         let alias = makeAlias()
         let (source, join) = joined(embed.relationship, parent: parent, alias: alias)
         let inner = select(embed.rows, alias: alias, from: source, joining: join)
-        if embed.relationship.isToOne { return "(select row_to_json(r) from (\(inner)) as r limit 1)" }
+        if embed.relationship.isToOne { return "(select row_to_json(r.*) from (\(inner)) as r limit 1)" }
         // Not json_agg: it puts white space between the elements.
-        return "(select '['||coalesce(string_agg(row_to_json(r)::text, ','), '')||']' from (\(inner)) as r)::json"
+        return "(select '['||coalesce(string_agg(row_to_json(r.*)::text, ','), '')||']' from (\(inner)) as r)::json"
     }
 
     /// The FROM items of a relationship's target, and the condition that ties them to the parent.
