@@ -4,10 +4,6 @@ import MartletWire
 import NIOCore
 import Testing
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// The tables of docs/protocol.md and docs/errors.md are the code's.
 @Suite("Wire documents")
 struct DocumentTests {
@@ -39,9 +35,7 @@ struct DocumentTests {
 
     /// The cells of the first table after a heading, without its head.
     private func table(of path: String, under heading: String) throws -> [[String]] {
-        var root = #filePath.split(separator: "/", omittingEmptySubsequences: false)
-        root.removeLast(3)
-        let text = try read(root.joined(separator: "/") + "/" + path)
+        let text = try Files.read("\(Files.root)/\(path)")
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let start = try #require(lines.firstIndex { $0 == heading })
         let rows = lines[start...].drop { !$0.hasPrefix("|") }.prefix { $0.hasPrefix("|") }.dropFirst(2)
@@ -49,17 +43,6 @@ struct DocumentTests {
             row.split(separator: "|", omittingEmptySubsequences: false).dropFirst().dropLast().map { cell in
                 String(cell.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
             }
-        }
-    }
-
-    private func read(_ path: String) throws -> String {
-        let file = try #require(fopen(path, "r"))
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        while true {
-            let byte = fgetc(file)
-            guard byte != EOF else { return String(decoding: bytes, as: UTF8.self) }
-            bytes.append(UInt8(truncatingIfNeeded: byte))
         }
     }
 }
