@@ -61,6 +61,29 @@ struct MigrationTests {
         }
     }
 
+    @Test("PostgreSQL takes functions, transaction words and concurrent indexes as they are written")
+    func script() async throws {
+        let sql = """
+            begin; -- one file is one transaction; anyway
+            create table a (id integer primary key, "b;c" text default 'x;''y');
+            create function f() returns trigger language plpgsql as $body$ begin perform ';'; return new; end; $body$;
+            create function g(n integer) returns integer language sql begin atomic select case when n > 0 then 1 else 2 end; end;
+            /* a comment; /* in a comment; */ */ create index concurrently i on a ("b;c");
+            insert into a values (1, e'it\\'s;'), (2, default);
+            commit;
+            """
+        try await TestEngine.open(.postgres) { rows in
+            _ = try await rows.migrate([Self.file(1, sql)], requiresRowSecurity: false)
+            let all = await TestEngine(rows: rows).send("GET", "/a?order=id", as: .service)
+            #expect(all.text == #"[{"id":1,"b;c":"it's;"},{"id":2,"b;c":"x;'y"}]"#)
+            let failure = await #expect(throws: MigrationFailure.self) {
+                let bad = Self.file(2, "select $$\n;\n$$;\n\nselect nope;")
+                _ = try await rows.migrate([Self.file(1, sql), bad], requiresRowSecurity: false)
+            }
+            #expect(failure?.line == 5)
+        }
+    }
+
     @Test("require_row_security refuses an open table", arguments: TestDatabaseEngines.all)
     func rowSecurity(_ engine: DatabaseEngine) async throws {
         try await TestEngine.open(engine) { rows in

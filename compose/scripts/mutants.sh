@@ -10,6 +10,9 @@ declare -A catchers=(
     [MUTANT_AUTH_REPEAT_UNDOES]=DirectoryTests
     [MUTANT_AUTH_REUSE_FORGIVEN]=RefreshTests
     [MUTANT_AUTH_SIGNATURE_OFF]=TokenVerifierTests
+    [MUTANT_DATA_CHECK_SKIPPED]=PolicyConformanceTests
+    [MUTANT_DATA_KEY_FORGOTTEN]=WriteConformanceTests
+    [MUTANT_DATA_POLICY_DROPPED]=PolicyConformanceTests
     [MUTANT_DB_ACK_BEFORE_COMMIT]=GroupCommitTests
     [MUTANT_DB_DEFERRED_KEYS_UNCHECKED]=GroupCommitTests
     [MUTANT_DB_OTHERS_NOT_RUN_AGAIN]=GroupCommitTests
@@ -18,7 +21,8 @@ declare -A catchers=(
 flags=("$@")
 [ ${#flags[@]} -gt 0 ] || mapfile -t flags < <(printf '%s\n' "${!catchers[@]}" | sort)
 
-scratch=.build-mutants
+# The build folder of everything else: only our own modules are built again for a planted bug.
+scratch=.build
 log=$(mktemp)
 caught=0
 for flag in "${flags[@]}"; do

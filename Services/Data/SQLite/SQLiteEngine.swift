@@ -86,7 +86,9 @@ package final class SQLiteEngine: RowEngine {
                 return earlier
             }
             let reply = try finish(try RowWrites(session: database, access: access, plan: plan).run())
-            if let key = session.idempotency { try SQLiteIdempotency.record(reply, under: key, access, database) }
+            #if !MUTANT_DATA_KEY_FORGOTTEN
+                if let key = session.idempotency { try SQLiteIdempotency.record(reply, under: key, access, database) }
+            #endif
             return reply
         }
     }
