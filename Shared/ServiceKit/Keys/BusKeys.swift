@@ -22,7 +22,7 @@ package struct BusKeys: Sendable, Equatable {
         _ service: ServiceName, from directory: DataDirectory, mode: DeploymentMode
     ) throws(StartFailure) -> BusKeys {
         if mode == .development {
-            try make(in: directory)
+            try makeMissing(in: directory, forDevelopment: true)
         } else if PosixFile.exists(marker(directory)) {
             throw StartFailure(
                 .configuration,
@@ -42,31 +42,50 @@ package struct BusKeys: Sendable, Equatable {
     package static func curve(_ directory: DataDirectory) -> String { directory.keys + "/curve" }
     private static func marker(_ directory: DataDirectory) -> String { directory.keys + "/made-for-development" }
 
-    /// Makes what is not there yet, under a lock: five processes may start at once.
-    private static func make(in directory: DataDirectory) throws(StartFailure) {
-        do {
-            let lock = try FileLock(path: directory.keys + "/.lock", waiting: true)
+    /// Makes the pairs that are not there yet, under a lock: five processes may start at once. A first set that is made
+    /// for development is marked as such.
+    package static func makeMissing(
+        in directory: DataDirectory, forDevelopment: Bool = false
+    ) throws(StartFailure) {
+        try make(in: directory) {
             let missing = ServiceName.allCases.filter {
                 !PosixFile.exists("\(curve(directory))/\($0.rawValue).key")
             }
-            if !missing.isEmpty {
-                if missing.count == ServiceName.allCases.count {
-                    let text = "Keys in this folder were made by a start in development. Production refuses them.\n"
-                    try PosixFile.replace(marker(directory), with: text)
-                }
-                var allowed =
-                    PosixFile.exists(allowFile(directory))
-                    ? try AllowList.load(path: allowFile(directory)) : AllowList()
-                var made: [(service: ServiceName, pair: CurveKeyPair)] = []
-                for service in missing {
-                    let pair = try CurveKeyPair.make()
-                    allowed.entries[pair.publicKey] = AllowList.Entry(service: service)
-                    made.append((service, pair))
-                }
-                // The list first: a pair that is there is always on it.
-                try PosixFile.replace(allowFile(directory), with: allowed.text)
-                for (service, pair) in made { try pair.save(service, directory: curve(directory)) }
+            guard !missing.isEmpty else { return }
+            if forDevelopment, missing.count == ServiceName.allCases.count {
+                let text = "Keys in this folder were made by a start in development. Production refuses them.\n"
+                try PosixFile.replace(marker(directory), with: text)
             }
+            let allowed =
+                PosixFile.exists(allowFile(directory)) ? try AllowList.load(path: allowFile(directory)) : AllowList()
+            try makePairs(of: missing, in: directory, allowed: allowed)
+        }
+    }
+
+    /// New pairs for all services in place of the old ones, which lose their access, and no mark of development. Running
+    /// services read theirs at the next start.
+    package static func rotate(in directory: DataDirectory) throws(StartFailure) {
+        try make(in: directory) {
+            try makePairs(of: ServiceName.allCases, in: directory, allowed: AllowList())
+            try PosixFile.remove(marker(directory))
+        }
+    }
+
+    /// The list first: a pair that is there is always on it.
+    private static func makePairs(
+        of services: [ServiceName], in directory: DataDirectory, allowed: AllowList
+    ) throws {
+        var allowed = allowed
+        let pairs = try services.map { (service: $0, pair: try CurveKeyPair.make()) }
+        for (service, pair) in pairs { allowed.entries[pair.publicKey] = AllowList.Entry(service: service) }
+        try PosixFile.replace(allowFile(directory), with: allowed.text)
+        for (service, pair) in pairs { try pair.save(service, directory: curve(directory)) }
+    }
+
+    private static func make(in directory: DataDirectory, _ body: () throws -> Void) throws(StartFailure) {
+        do {
+            let lock = try FileLock(path: directory.keys + "/.lock", waiting: true)
+            try body()
             _ = consume lock
         } catch {
             let text = (error as? BusError)?.message ?? "\(error)"

@@ -202,12 +202,7 @@ package struct Assembly: Sendable {
     }
 
     private func logger(for service: String) -> Logger {
-        let level = settings[\.process.logLevel]
-        let handler: any LogHandler =
-            settings[\.process.logFormat].isText(on: sink)
-            ? TextLogHandler(service: service, level: level, sink: sink)
-            : JSONLogHandler(service: service, level: level, sink: sink)
-        return Logger(label: "martlet.\(service)") { _ in handler }
+        ProcessLogger.make(service, settings: settings, sink: sink)
     }
 
     private func warn(_ logger: Logger) {

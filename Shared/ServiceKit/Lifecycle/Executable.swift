@@ -12,12 +12,10 @@ package enum Executable {
         signal(SIGPIPE, SIG_IGN)
         do {
             try await start(service, name: name)
-        } catch let failure as StartFailure {
+        } catch {
+            let failure = StartFailure(error)
             say("\(name): \(failure.message)")
             exit(failure.status.rawValue)
-        } catch {
-            say("\(name): \(ServiceHost.text(of: error))")
-            exit(StartFailure.Status.internalError.rawValue)
         }
         exit(0)
     }

@@ -21,4 +21,9 @@ package struct StartFailure: Error, Sendable, Equatable, CustomStringConvertible
         self.status = status
         self.message = message
     }
+
+    /// What a person reads of any error; one of another kind has status `internalError`.
+    package init(_ error: any Error) {
+        self = error as? StartFailure ?? StartFailure(.internalError, ServiceHost.text(of: error))
+    }
 }

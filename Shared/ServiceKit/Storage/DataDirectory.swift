@@ -43,6 +43,11 @@ package final class DataDirectory: Sendable {
         "\(run)/\(service.rawValue).\(purpose)"
     }
 
+    /// Whether the paths of all sockets are short enough for transport `ipc`.
+    package var hasRoomForSockets: Bool {
+        ServiceName.allCases.allSatisfy { NetworkText.isSocketPath(socket(of: $0, "request")) }
+    }
+
     /// Takes the lock of a service for as long as the result lives.
     package func lock(_ service: ServiceName) throws(StartFailure) -> ServiceLock {
         let file = "\(run)/\(service.rawValue).lock"

@@ -70,6 +70,11 @@ package enum PosixFile {
         guard rename(temporary, path) == 0 else { throw Failure(path: path, number: errno, call: "rename") }
     }
 
+    /// Removes a file; one that is not there is no error.
+    package static func remove(_ path: String) throws(Failure) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw Failure(path: path, number: errno, call: "unlink") }
+    }
+
     /// Makes a folder and those above it; an existing one is left as it is.
     package static func makeFolder(_ path: String, mode: UInt32) throws(Failure) {
         if isFolder(path) { return }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Dispatch
+internal import Glibc
+internal import MartletServiceKit
+internal import MartletWire
+
+/// The executable `martlet`.
+package enum CommandLineTool {
+    /// Runs the command of this process; its exit status is 0 or one of `StartFailure.Status`.
+    ///
+    /// It stays on the thread that it is called on, the process's only one, except for `up` in one process.
+    package static func main() -> Never {
+        // A peer that hangs up is an error of a write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            switch try Command(parsing: CommandLine.arguments.dropFirst()) {
+            case .help(let topic): Console.print(CommandHelp.text(topic))
+            case .version: Console.print("martlet \(MartletVersion.current)\n")
+            case .keys(let flags, let rotates, let isJSON):
+                try KeysCommand(settings: settings(flags), rotates: rotates, isJSON: isJSON).run()
+            case .status(let flags): try StatusCommand(settings: settings(flags)).run()
+            case .up(let flags, let isSeparate):
+                let settings = try settings(flags, for: Suite.names)
+                if flags.action == .checkConfiguration {
+                    Console.print(settings.report)
+                } else if isSeparate {
+                    exit(try Supervisor(settings: settings, flags: flags).run())
+                } else {
+                    runHere(settings)
+                }
+            }
+        } catch {
+            fail(error)
+        }
+        exit(0)
+    }
+
+    private static func settings(
+        _ flags: CommandLineFlags, for services: [ServiceName] = []
+    ) throws(StartFailure) -> Settings {
+        do throws(SettingsError) {
+            return try SettingsResolver(
+                flags: flags, environment: ProcessEnvironment.variables, modeFallback: .development
+            ).resolve(for: services)
+        } catch {
+            throw StartFailure(.configuration, error.problems.joined(separator: "\nmartlet: "))
+        }
+    }
+
+    private static func runHere(_ settings: Settings) -> Never {
+        // The task is the process: it ends with it.
+        Task.detached {
+            do { try await OneProcess(settings: settings).run() } catch { fail(error) }
+            exit(0)
+        }
+        dispatchMain()
+    }
+
+    private static func fail(_ error: any Error) -> Never {
+        let failure = StartFailure(error)
+        Console.complain(failure.message)
+        exit(failure.status.rawValue)
+    }
+}

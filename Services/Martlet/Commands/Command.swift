@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletServiceKit
+
+/// What a person asked `martlet` for.
+enum Command: Sendable, Equatable {
+    case help(Topic?)
+    case version
+    case up(CommandLineFlags, isSeparate: Bool)
+    case keys(CommandLineFlags, rotates: Bool, isJSON: Bool)
+    case status(CommandLineFlags)
+
+    /// The commands by the word that calls them.
+    enum Topic: String, Sendable, CaseIterable { case up, keys, status }
+
+    /// Throws `StartFailure` with status `usage`.
+    init(parsing arguments: some Collection<String>) throws(StartFailure) {
+        guard let word = arguments.first else {
+            throw StartFailure(.usage, "no command; `martlet help` lists them")
+        }
+        let rest = Array(arguments.dropFirst())
+        switch word {
+        case "help", "--help", "-h": self = try .help(Self.topic(rest))
+        case "--version", "version": self = .version
+        default:
+            guard let topic = Topic(rawValue: word) else {
+                throw StartFailure(.usage, "\(word): no such command; `martlet help` lists them")
+            }
+            self = try Self.command(topic, rest)
+        }
+    }
+
+    private static func topic(_ rest: [String]) throws(StartFailure) -> Topic? {
+        guard let word = rest.first else { return nil }
+        guard rest.count == 1, let topic = Topic(rawValue: word) else {
+            throw StartFailure(.usage, "\(rest.joined(separator: " ")): no such command; `martlet help` lists them")
+        }
+        return topic
+    }
+
+    private static func command(_ topic: Topic, _ arguments: [String]) throws(StartFailure) -> Command {
+        var arguments = arguments
+        let rotates = topic == .keys && arguments.first == "rotate"
+        if rotates { arguments.removeFirst() }
+        let isSeparate = topic == .up && take("--processes", from: &arguments)
+        let isJSON = topic == .keys && take("--json", from: &arguments)
+        let flags: CommandLineFlags
+        do throws(CommandLineFlags.UsageError) { flags = try CommandLineFlags(arguments) } catch {
+            throw StartFailure(.usage, "\(topic.rawValue): \(error.message)")
+        }
+        switch flags.action {
+        case .help: return .help(topic)
+        case .version: return .version
+        case .run: break
+        case .checkConfiguration:
+            guard topic == .up else { throw StartFailure(.usage, "\(topic.rawValue): --check-config: no such flag") }
+        }
+        return switch topic {
+        case .up: .up(flags, isSeparate: isSeparate)
+        case .keys: .keys(flags, rotates: rotates, isJSON: isJSON)
+        case .status: .status(flags)
+        }
+    }
+
+    /// Whether `flag` was there; it is not any more.
+    private static func take(_ flag: String, from arguments: inout [String]) -> Bool {
+        let count = arguments.count
+        arguments.removeAll { $0 == flag }
+        return arguments.count < count
+    }
+}

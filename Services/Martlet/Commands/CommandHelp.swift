@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import MartletServiceKit
+
+/// What `martlet help` prints.
+enum CommandHelp {
+    static func text(_ topic: Command.Topic?) -> String {
+        let lines =
+            switch topic {
+            case nil: overview
+            case .up: up + HelpText.flags(for: Suite.names)
+            case .keys: keys
+            case .status: status
+            }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static let overview = [
+        "Usage: martlet <command> [flags]", "",
+        "  up            run the whole suite on a project, in one process or in five",
+        "  keys          show the project's keys, make them if there are none",
+        "  keys rotate   replace them",
+        "  status        say which services are ready",
+        "  help [command]", "  --version", "",
+        "The project is --project DIR, else ./supabase if it holds a config.toml, else the working directory.",
+        "Exit status: 0, or 64 for wrong usage, 78 for a wrong configuration, 69 for what is taken or away,",
+        "73 for a file that cannot be made, 75 for a data directory in use, 70 for a failure.",
+    ]
+
+    private static let up = [
+        "Usage: martlet up [--processes] [flags]", "",
+        "Runs the five services until SIGTERM or Ctrl-C; prints addresses and keys once all are ready.",
+        "What people and programs stored is there again at the next start. Every key of docs/configuration.md is a flag.",
+        "", "  --processes     five processes instead of one; one that dies is started again",
+        "  --check-config  print the effective configuration and stop", "  --help, -h      print this",
+    ]
+
+    private static let keys = [
+        "Usage: martlet keys [rotate] [--json] [--project DIR] [--data-dir DIR] [--env development|production]", "",
+        "Prints the keys of the project, and makes those that are not there: the project's own and the services'.",
+        "", "  rotate  replace all of them; the suite must be stopped, clients need the new ones",
+        "  --json  one JSON object: anon, service_role, publishable, secret, jwt_secret (development), jwks",
+    ]
+
+    private static let status = [
+        "Usage: martlet status [--project DIR] [--data-dir DIR]", "",
+        "Asks each service that runs on the data directory whether it is ready. Exit status 0 if all five are, else 69.",
+    ]
+}
