@@ -49,6 +49,17 @@ import Testing
         }
     }
 
+    @Test func `Production refuses the keys that development made, until they are rotated`() throws {
+        try withFolder { folder in
+            _ = try ProjectKeys.loadOrMake(directory: folder, production: false, now: TokenForge.now)
+            #expect(throws: KeyError.self) {
+                try ProjectKeys.loadOrMake(directory: folder, production: true, now: TokenForge.now)
+            }
+            let new = try ProjectKeys.rotate(directory: folder, production: true, now: TokenForge.now)
+            #expect(try ProjectKeys.loadOrMake(directory: folder, production: true, now: TokenForge.now) == new)
+        }
+    }
+
     @Test func `Rotated project keys replace the old ones`() throws {
         try withFolder { folder in
             let old = try ProjectKeys.loadOrMake(directory: folder, production: false, now: TokenForge.now)

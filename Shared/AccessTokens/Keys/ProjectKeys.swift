@@ -93,9 +93,17 @@ package struct ProjectKeys: Sendable, Equatable {
         return try ProjectKeys(parsing: text)
     }
 
-    /// The keys of `directory`; made there first if there are none.
+    /// The keys of `directory`; made there first if there are none. Production refuses those of development (D4), whose
+    /// secret signs tokens for every role.
     package static func loadOrMake(directory: String, production: Bool, now: Int64) throws(KeyError) -> ProjectKeys {
-        if let keys = try load(directory: directory) { return keys }
+        if let keys = try load(directory: directory) {
+            guard !production || keys.jwtSecret == nil else {
+                throw KeyError(
+                    "\(directory)\(fileName) was made for development; `martlet keys rotate` makes others, or name another data directory"
+                )
+            }
+            return keys
+        }
         let made = try ProjectKeys(production: production, now: now)
         return try ProjectKeys(parsing: try SecretFile(path: directory + fileName).readOrCreate { made.document.text })
     }
