@@ -18,8 +18,29 @@ let settings: [SwiftSetting] =
 let settingsWithC: [SwiftSetting] = settings + [.strictMemorySafety()]
 
 // External products, named once.
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+/// One service: its library, and the thin executable that runs it on its own.
+func service(
+    _ name: String, executable: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = settings
+) -> [Target] {
+    [
+        .target(
+            name: "Martlet\(name)",
+            dependencies: ["MartletServiceKit", "MartletBus", "MartletWire", logging, serviceLifecycle] + dependencies,
+            path: "Services/\(name)", exclude: ["Executable"], swiftSettings: settings),
+        .executableTarget(
+            name: executable, dependencies: [.target(name: "Martlet\(name)"), "MartletServiceKit"],
+            path: "Services/\(name)/Executable", swiftSettings: settings),
+    ]
+}
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
@@ -29,8 +50,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "martlet",
     dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // System libraries: a module map and a shim, nothing else.
@@ -38,6 +62,10 @@ let package = Package(
         .systemLibrary(name: "CSQLite", path: "Shared/CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(
             name: "CPostgreSQL", path: "Shared/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CPgQuery", path: "Shared/CPgQuery", providers: [.apt(["libpg-query-dev"])]),
+        .systemLibrary(
+            name: "CArgon2", path: "Shared/CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+        .systemLibrary(name: "CProcess", path: "Shared/CProcess"),
 
         .target(name: "MartletJSON", path: "Shared/JSON", swiftSettings: settings),
         .target(
@@ -49,12 +77,60 @@ let package = Package(
         .target(
             name: "MartletDatabase", dependencies: ["CSQLite", "CPostgreSQL"], path: "Shared/Database",
             swiftSettings: settingsWithC),
+        .target(
+            name: "MartletSQL", dependencies: ["CPgQuery", "MartletDatabase", "MartletJSON"],
+            path: "Shared/SQLTranslation", swiftSettings: settingsWithC),
+        .target(
+            name: "MartletAccessTokens", dependencies: ["MartletJSON", crypto], path: "Shared/AccessTokens",
+            swiftSettings: settings),
+        .target(
+            name: "MartletServiceKit",
+            dependencies: [
+                "MartletBus", "MartletJSON", "MartletWire", logging, nioCore, nioHTTP1, nioPosix, serviceLifecycle,
+                unixSignals,
+            ], path: "Shared/ServiceKit", swiftSettings: settings),
 
+        // The command line: the five services in one process or in five, keys, status.
+        .target(
+            name: "MartletCommand",
+            dependencies: [
+                "CProcess", "MartletAccessTokens", "MartletAuth", "MartletData", "MartletEdge", "MartletJSON",
+                "MartletLogic", "MartletNotification", "MartletServiceKit", "MartletWire", logging,
+            ], path: "Services/Martlet", exclude: ["Executable"], swiftSettings: settings),
+        .executableTarget(
+            name: "martlet", dependencies: ["MartletCommand"], path: "Services/Martlet/Executable",
+            swiftSettings: settings),
+
+        tests("AccessTokens", ["MartletAccessTokens", "MartletJSON", crypto]),
         tests("Architecture", []),
+        tests(
+            "Auth",
+            [
+                "MartletAccessTokens", "MartletAuth", "MartletBus", "MartletDatabase", "MartletJSON",
+                "MartletServiceKit", "MartletWire", nioCore,
+            ]),
         tests("Bus", ["CZeroMQ", "MartletBus", "MartletWire", nioCore]),
+        tests("Data", ["MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletWire"]),
         tests("Database", ["MartletDatabase"]),
+        tests(
+            "Edge", ["MartletAccessTokens", "MartletEdge", "MartletJSON", "MartletWire", nioCore, nioHTTP1, nioPosix]),
         tests("JSON", ["MartletJSON"]),
+        tests(
+            "ServiceKit",
+            ["MartletBus", "MartletJSON", "MartletServiceKit", "MartletWire", logging, nioCore, serviceLifecycle]),
+        tests("SQL", ["MartletDatabase", "MartletJSON", "MartletSQL"]),
         tests("Wire", ["MartletWire", nioCore, protobuf]),
-    ],
+    ]
+        + service(
+            "Edge", executable: "martlet-edge",
+            ["MartletAccessTokens", "MartletJSON", nioCore, nioHTTP1, nioPosix])
+        + service(
+            "Auth", executable: "martlet-auth",
+            ["CArgon2", "MartletAccessTokens", "MartletDatabase", "MartletJSON", crypto, nioCore],
+            settings: settingsWithC)
+        + service(
+            "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])
+        + service("Logic", executable: "martlet-logic", [])
+        + service("Notification", executable: "martlet-notification", []),
     swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletJSON
+import MartletWire
 import Testing
 
 @testable import MartletEdge

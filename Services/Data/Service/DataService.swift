@@ -14,7 +14,6 @@ package final class DataService: MartletService {
     package static let name = ServiceName.data
 
     private let context: ServiceContext
-    private let lock: ServiceLock
     private let opened = Mutex<Opened?>(nil)
     private let requests: Counter
     private let failures: Counter
@@ -26,7 +25,6 @@ package final class DataService: MartletService {
 
     package init(_ context: ServiceContext) async throws {
         self.context = context
-        lock = try context.dataDirectory.lock(.data)
         requests = context.metrics.counter("martlet_data_requests_total", "Requests of the data API.")
         failures = context.metrics.counter(
             "martlet_data_failures_total", "Requests of the data API that the server answered with 5xx.")

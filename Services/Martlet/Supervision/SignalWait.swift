@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CProcess
 internal import Glibc
 
 /// Takes signals one by one, as the answers of a call. The process must have one thread: another one would die of them.
