@@ -18,7 +18,7 @@ struct ProcessesTests {
         }
         #expect(kill(new, 0) == 0)
         try await eventually("readiness; seen: \(program.complaints.suffix(2_000))") {
-            (try? stack.request("GET", "/health"))?.hasPrefix("HTTP/1.1 200") == true ? true : nil
+            stack.isHealthy ? true : nil
         }
         #expect(program.complaints.contains("A service has ended and starts again."))
         program.send(SIGTERM)

@@ -77,12 +77,16 @@ final class Stack {
         listeners["edge"]?["http"]?.stringValue?.split(separator: ":").last.flatMap { Int($0) }
     }
 
-    /// One request to the edge; everything that comes back.
+    /// Whether every service is ready, by the edge's word.
+    var isHealthy: Bool { (try? request("GET", "/health"))?.hasPrefix("HTTP/1.1 200") == true }
+
+    /// One request to the edge; everything that comes back. Throws `Missing` while nobody listens.
     func request(_ method: String, _ path: String, key: String? = nil, body: String = "") throws -> String {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         if let key { head += "apikey: \(key)\r\nAuthorization: Bearer \(key)\r\n" }
         if !body.isEmpty { head += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n" }
-        return try exchange(port: try #require(port), head + "\r\n" + body)
+        guard let port else { throw Missing(description: "an edge in run/ports.json") }
+        return try exchange(port: port, head + "\r\n" + body)
     }
 }
 
@@ -91,7 +95,7 @@ func exchange(port: Int, _ request: String) throws -> String {
     let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     try #require(socket >= 0)
     defer { close(socket) }
-    try #require(withLoopback(port) { connect(socket, $0, $1) } == 0)
+    guard withLoopback(port, { connect(socket, $0, $1) }) == 0 else { throw Missing(description: "port \(port)") }
     let bytes = Array(request.utf8)
     try #require(write(socket, bytes, bytes.count) == bytes.count)
     var answer: [UInt8] = []
