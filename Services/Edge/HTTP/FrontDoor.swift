@@ -215,7 +215,9 @@ final class FrontDoor: EdgeResponder {
 
     private func finish(_ response: EdgeResponse, _ visit: Visit, method: String, target: String) -> EdgeResponse {
         var response = response
-        response.headers.append(("X-Content-Type-Options", "nosniff"))
+        if !response.headers.contains(where: { $0.name.lowercased() == "x-content-type-options" }) {
+            response.headers.append(("X-Content-Type-Options", "nosniff"))
+        }
         response.headers.append(("X-Request-Id", visit.requestID))
         if let cors = visit.route?.cors, visit.hasOrigin {
             if !response.headers.contains(where: { $0.name.lowercased() == "access-control-allow-origin" }) {
