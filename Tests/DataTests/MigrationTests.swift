@@ -9,7 +9,8 @@ import Testing
 @Suite("Migrations on both engines")
 struct MigrationTests {
     private static func file(_ version: Int, _ sql: String) -> MigrationFile {
-        MigrationFile(version: "\(20_260_101_000_000 + version)", fileName: "\(20_260_101_000_000 + version)_x.sql", sql: sql)
+        MigrationFile(
+            version: "\(20_260_101_000_000 + version)", fileName: "\(20_260_101_000_000 + version)_x.sql", sql: sql)
     }
 
     @Test("New files are applied in order, once", arguments: TestDatabaseEngines.all)

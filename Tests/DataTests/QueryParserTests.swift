@@ -20,7 +20,8 @@ struct QueryParserTests {
             FilterCase(query: "a=eq.Read+%22Dune%22,(x)", operation: .compare(.equal, "Read \"Dune\",(x)")),
             FilterCase(query: "a=eq.100%", operation: .compare(.equal, "100%")),
             FilterCase(query: "a=neq.x", operation: .compare(.notEqual, "x")),
-            FilterCase(query: "a=gte.2024-01-02T12:00:00%2B02:00",
+            FilterCase(
+                query: "a=gte.2024-01-02T12:00:00%2B02:00",
                 operation: .compare(.greaterOrEqual, "2024-01-02T12:00:00+02:00")),
             FilterCase(query: "a=not.lt.3", operation: .compare(.less, "3"), isNegated: true),
             FilterCase(query: "a=like.*x*", operation: .like(pattern: "%x%", ignoresCase: false)),
@@ -34,7 +35,8 @@ struct QueryParserTests {
             FilterCase(query: "a=in.(%22a%22b,c)", operation: .isIn(["\"a\"b", "c"])),
             FilterCase(query: "a=in.(%22q%5C%22q%22)", operation: .isIn(["q\"q"])),
             FilterCase(query: "a=eq(any).{1,2}", operation: .compareEach(.equal, .any, ["1", "2"])),
-            FilterCase(query: "a=like(all).{*x,y*}",
+            FilterCase(
+                query: "a=like(all).{*x,y*}",
                 operation: .likeEach(patterns: ["%x", "y%"], ignoresCase: false, .all)),
             FilterCase(query: "a=isdistinct.5", operation: .isDistinct("5")),
         ])
@@ -100,7 +102,8 @@ struct QueryParserTests {
     @Test("Dotted prefixes name embeds; the first select and the last limit count")
     func prefixes() throws {
         let query = try QueryParser.parse(
-            "select=a&select=b&limit=1&limit=2&offset=-3&x.y.order=z.desc.nullslast&x.limit=4&x.not.or=(a.eq.1)&limit=q")
+            "select=a&select=b&limit=1&limit=2&offset=-3&x.y.order=z.desc.nullslast&x.limit=4&x.not.or=(a.eq.1)&limit=q"
+        )
         #expect(query.select == [.field(FieldNode("a"), alias: nil, cast: nil)])
         #expect(query.window(at: [])?.limit == 2)
         #expect(query.window(at: [])?.offset == 0)

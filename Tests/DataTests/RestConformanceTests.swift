@@ -75,9 +75,11 @@ struct RestConformanceTests {
                     reply: """
                         [{"id":3,"seen":"2026-01-02T10:00:00.5+00:00","tags":["x","y z"],"owner":"\(TestEngine.bob)"}]
                         """),
-                Step(target: "/@item?select=n:title,p:price::text&id=eq.1", status: 200,
+                Step(
+                    target: "/@item?select=n:title,p:price::text&id=eq.1", status: 200,
                     reply: #"[{"n":"bolt","p":"1.50"}]"#),
-                Step(target: "/@item?select=meta-%3Eb,x:meta-%3Ea-%3E0,meta-%3E%3Eb,gone:meta-%3E%3Ec&id=eq.1",
+                Step(
+                    target: "/@item?select=meta-%3Eb,x:meta-%3Ea-%3E0,meta-%3E%3Eb,gone:meta-%3E%3Ec&id=eq.1",
                     status: 200, reply: #"[{"b":2,"x":1,"b":"2","gone":null}]"#),
                 Step(
                     method: "POST", target: "/@item?select=*",
@@ -128,20 +130,25 @@ struct RestConformanceTests {
                 Step(target: "/@item?select=id&order=due.desc,id", status: 200, reply: #"[{"id":2},{"id":1}]"#),
                 Step(target: "/@item?select=id&order=due.desc.nullslast", status: 200, reply: #"[{"id":1},{"id":2}]"#),
                 Step(target: "/@item?select=id&order=price.desc", status: 200, reply: #"[{"id":2},{"id":1}]"#),
-                Step(target: "/@item?select=id&order=id&limit=1", prefer: "count=exact", status: 206,
+                Step(
+                    target: "/@item?select=id&order=id&limit=1", prefer: "count=exact", status: 206,
                     reply: #"[{"id":1}]"#,
                     fields: ["content-range": "0-0/2", "preference-applied": "count=exact"]),
-                Step(target: "/@item?select=id&order=id&offset=1", prefer: "count=exact", status: 206,
+                Step(
+                    target: "/@item?select=id&order=id&offset=1", prefer: "count=exact", status: 206,
                     reply: #"[{"id":2}]"#, fields: ["content-range": "1-1/2"]),
                 Step(target: "/@item?select=id&limit=0", status: 200, reply: "[]", fields: ["content-range": "*/*"]),
-                Step(target: "/@item?select=id&offset=2", prefer: "count=exact", status: 206, reply: "[]",
+                Step(
+                    target: "/@item?select=id&offset=2", prefer: "count=exact", status: 206, reply: "[]",
                     fields: ["content-range": "*/2"]),
-                Step(target: "/@item?select=id&offset=3", prefer: "count=exact", status: 416,
+                Step(
+                    target: "/@item?select=id&offset=3", prefer: "count=exact", status: 416,
                     reply: """
                         {"code":"PGRST103","details":"An offset of 3 was requested, but there are only 2 rows.",\
                         "hint":null,"message":"Requested range not satisfiable"}
                         """, fields: ["content-range": "*/2"]),
-                Step(method: "HEAD", target: "/@item?id=gt.0", prefer: "count=exact", status: 200, reply: "",
+                Step(
+                    method: "HEAD", target: "/@item?id=gt.0", prefer: "count=exact", status: 200, reply: "",
                     fields: ["content-range": "0-1/2"]),
                 Step(target: "/@item?select=count", status: 200, reply: #"[{"count":2}]"#),
                 Step(target: "/@item?select=id&limit=-1", status: 416),
@@ -153,7 +160,8 @@ struct RestConformanceTests {
         try await Self.check(
             engine, rowsMax: 1,
             Self.rows + [
-                Step(target: "/@item?select=id,@part(number)&order=id&@part.order=number", status: 200,
+                Step(
+                    target: "/@item?select=id,@part(number)&order=id&@part.order=number", status: 200,
                     reply: #"[{"id":1,"@part":[{"number":1}]}]"#)
             ])
     }
@@ -164,16 +172,19 @@ struct RestConformanceTests {
         try await Self.check(
             engine,
             Self.rows + [
-                Step(target: "/@item?select=id&id=eq.1", accept: type, status: 200, reply: #"{"id":1}"#,
+                Step(
+                    target: "/@item?select=id&id=eq.1", accept: type, status: 200, reply: #"{"id":1}"#,
                     fields: ["content-type": "application/vnd.pgrst.object+json; charset=utf-8"]),
-                Step(target: "/@item?select=id", accept: type, status: 406,
+                Step(
+                    target: "/@item?select=id", accept: type, status: 406,
                     reply: """
                         {"code":"PGRST116","details":"The result contains 2 rows","hint":null,\
                         "message":"Cannot coerce the result to a single JSON object"}
                         """),
                 Step(method: "PATCH", target: "/@item?id=gt.0", body: #"{"done":true}"#, accept: type, status: 406),
                 Step(target: "/@item?select=id&done=is.true", status: 200, reply: "[]"),
-                Step(target: "/@item?select=id,due&id=eq.2", accept: "application/vnd.pgrst.object+json;nulls=stripped",
+                Step(
+                    target: "/@item?select=id,due&id=eq.2", accept: "application/vnd.pgrst.object+json;nulls=stripped",
                     status: 200, reply: #"{"id":2}"#),
                 Step(target: "/@item", accept: "text/html", status: 406),
             ])
@@ -184,7 +195,8 @@ struct RestConformanceTests {
         try await Self.check(
             engine,
             Self.rows + [
-                Step(target: "/@item?select=id,@team(name),@part(number,label)&order=id&@part.order=number.desc",
+                Step(
+                    target: "/@item?select=id,@team(name),@part(number,label)&order=id&@part.order=number.desc",
                     status: 200,
                     reply: """
                         [{"id":1,"@team":{"name":"red"},"@part":[{"number":2,"label":null},{"number":1,"label":"head"}]},\
@@ -193,22 +205,29 @@ struct RestConformanceTests {
                 Step(target: "/@item?select=id,t:@team!inner(id)", status: 200, reply: #"[{"id":1,"t":{"id":1}}]"#),
                 Step(target: "/@item?select=id,@part!inner()&@part.number=eq.2", status: 200, reply: #"[{"id":1}]"#),
                 Step(target: "/@item?select=id,@part()&@part=is.null", status: 200, reply: #"[{"id":2}]"#),
-                Step(target: "/@item?select=id,p:@part(label)&p.label=eq.head&order=id", status: 200,
+                Step(
+                    target: "/@item?select=id,p:@part(label)&p.label=eq.head&order=id", status: 200,
                     reply: #"[{"id":1,"p":[{"label":"head"}]},{"id":2,"p":[]}]"#),
-                Step(target: "/@item?select=id,@part(count)&order=id", status: 200,
+                Step(
+                    target: "/@item?select=id,@part(count)&order=id", status: 200,
                     reply: #"[{"id":1,"@part":[{"count":2}]},{"id":2,"@part":[{"count":0}]}]"#),
-                Step(target: "/@part?select=number,@item(title,@team(name))&order=number", status: 200,
+                Step(
+                    target: "/@part?select=number,@item(title,@team(name))&order=number", status: 200,
                     reply: """
                         [{"number":1,"@item":{"title":"bolt","@team":{"name":"red"}}},\
                         {"number":2,"@item":{"title":"bolt","@team":{"name":"red"}}}]
                         """),
-                Step(target: "/@item?select=id,team_id(name)&order=team_id(name).desc.nullslast", status: 200,
+                Step(
+                    target: "/@item?select=id,team_id(name)&order=team_id(name).desc.nullslast", status: 200,
                     reply: #"[{"id":1,"team_id":{"name":"red"}},{"id":2,"team_id":null}]"#),
-                Step(target: "/@team?select=name,@item(id)&order=id", status: 200,
+                Step(
+                    target: "/@team?select=name,@item(id)&order=id", status: 200,
                     reply: #"[{"name":"red","@item":[{"id":1}]},{"name":"blue","@item":[]}]"#),
-                Step(target: "/@team?select=name,@item(id)&order=id", caller: Self.bob, status: 200,
+                Step(
+                    target: "/@team?select=name,@item(id)&order=id", caller: Self.bob, status: 200,
                     reply: #"[{"name":"red","@item":[]},{"name":"blue","@item":[]}]"#),
-                Step(target: "/@item?select=id,@gone(x)", status: 400,
+                Step(
+                    target: "/@item?select=id,@gone(x)", status: 400,
                     reply: """
                         {"code":"PGRST200","details":"Searched for a foreign key relationship between '@item' and \
                         '@gone' in the schema 'public', but no matches were found.","hint":null,"message":"Could not \

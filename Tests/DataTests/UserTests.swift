@@ -54,7 +54,8 @@ struct UserTests {
                 Issue.record("\(repeated)")
                 return
             }
-            guard case .applied(let second, 4) = try await put(Self.change(1, 4, [UserColumn("email", "c@example.test")]))
+            guard
+                case .applied(let second, 4) = try await put(Self.change(1, 4, [UserColumn("email", "c@example.test")]))
             else {
                 Issue.record("the change was not applied")
                 return

@@ -30,7 +30,8 @@ struct PageRange: Equatable {
                 "The lower boundary must be lower than or equal to the upper boundary in the Range header.")
         }
         // Sums of what a client sent may not fit: they are then beyond every row, and so is the greatest integer.
-        let end = [limit.map { offset.addingSaturated($0) }, last.map { $0.addingSaturated(1) }].compactMap(\.self).min()
+        let end = [limit.map { offset.addingSaturated($0) }, last.map { $0.addingSaturated(1) }].compactMap(\.self)
+            .min()
         offset = max(offset, first)
         limit = end.map { max(0, $0 - offset) }
     }

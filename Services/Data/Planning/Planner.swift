@@ -117,7 +117,8 @@ struct Planner {
         let counts = items.contains { if case .rowCount = $0 { true } else { false } }
         if counts, items.count > 1 {
             throw RowError(
-                "42803", "column \"\(relation.name.name)\" must appear in the GROUP BY clause or be used in an "
+                "42803",
+                "column \"\(relation.name.name)\" must appear in the GROUP BY clause or be used in an "
                     + "aggregate function")
         }
         return (items, positions)

@@ -10,7 +10,8 @@ struct PostgresCatalogReader {
     let session: DatabaseSession
 
     func read() throws -> Catalog {
-        var catalog = Catalog(schemas: try session.query("select nspname from pg_namespace").map { $0[0].textValue ?? "" })
+        var catalog = Catalog(
+            schemas: try session.query("select nspname from pg_namespace").map { $0[0].textValue ?? "" })
         try readRelations(into: &catalog)
         try readColumns(into: &catalog)
         try readConstraints(into: &catalog)
@@ -59,11 +60,12 @@ struct PostgresCatalogReader {
         for row in rows {
             let name = QualifiedName(row[0].textValue ?? "", row[1].textValue ?? "")
             let generated = row[11].textValue == "s"
-            let identity: Column.Identity = switch row[10].textValue {
-            case "a": .always
-            case "d": .byDefault
-            default: .none
-            }
+            let identity: Column.Identity =
+                switch row[10].textValue {
+                case "a": .always
+                case "d": .byDefault
+                default: .none
+                }
             catalog.relations[name]?.columns.append(
                 Column(
                     name: row[2].textValue ?? "", type: type(of: row), notNull: row[8].textValue == "t",

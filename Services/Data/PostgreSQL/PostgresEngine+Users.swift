@@ -42,7 +42,8 @@ extension PostgresEngine {
         try database.execute("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", id)
         guard try database.query("select from martlet.user_tombstone where id = $1", id).isEmpty else { return .gone }
         let row = try current(id, database)
-        let stored = try database.query("select version from martlet.user_version where id = $1", id)
+        let stored =
+            try database.query("select version from martlet.user_version where id = $1", id)
             .first?[0].integerValue ?? 0
         if let row {
             if change.version <= stored { return .unchanged(row: row, version: stored) }

@@ -125,7 +125,8 @@ package final class PostgresEngine: RowEngine {
                 return earlier
             }
             try Self.take(session, database)
-            let result = write.returnsRows
+            let result =
+                write.returnsRows
                 ? try Self.rows(of: write.sql, parameters, location, plan.representation != nil, database)
                 : RowsResult(rowCount: try database.execute(write.sql, parameters))
             let reply = try finish(result)
@@ -148,9 +149,12 @@ package final class PostgresEngine: RowEngine {
             }
             result.rowCount += 1
             if row.withText(1, { $0.first == UInt8(ascii: "t") }) { result.insertedCount += 1 }
-            result.location = result.rowCount > 1 ? [] : location.enumerated().map { position, column in
-                (column, row.isNull(2 + position) ? nil : row.text(2 + position))
-            }
+            result.location =
+                result.rowCount > 1
+                ? []
+                : location.enumerated().map { position, column in
+                    (column, row.isNull(2 + position) ? nil : row.text(2 + position))
+                }
             return true
         }
         if showsRows { result.body.append(UInt8(ascii: "]")) }

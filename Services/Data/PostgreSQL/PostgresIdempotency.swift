@@ -29,9 +29,13 @@ enum PostgresIdempotency {
             select request_hash, status, fields, body from martlet.idempotency \
             where principal = $1 and method = $2 and key = $3
             """, identity)
-        guard let row = rows.first else { throw RowError("40001", "could not serialize access due to concurrent delete") }
+        guard let row = rows.first else {
+            throw RowError("40001", "could not serialize access due to concurrent delete")
+        }
         guard row[0].textValue == key.requestHash else { throw RowError.idempotencyMismatch }
-        guard let status = row[1].integerValue, let body = row[3].blobValue else { throw RowError.replyTooLargeToReplay }
+        guard let status = row[1].integerValue, let body = row[3].blobValue else {
+            throw RowError.replyTooLargeToReplay
+        }
         return FinishedReply(status: status, storedFields: row[2].textValue ?? "", body: body)
     }
 

@@ -13,11 +13,12 @@ extension PostgresStatement {
     }
 
     mutating func write(_ plan: WritePlan, _ relation: Relation) -> Write {
-        let change = switch plan.action {
-        case .insert(let rows, let rule): insert(rows, rule, relation)
-        case .update(let columns, let row, let missing, let filter): update(columns, row, missing, filter, relation)
-        case .delete(let filter): "delete from \(Self.quote(relation.name)) as t" + suffix(filter)
-        }
+        let change =
+            switch plan.action {
+            case .insert(let rows, let rule): insert(rows, rule, relation)
+            case .update(let columns, let row, let missing, let filter): update(columns, row, missing, filter, relation)
+            case .delete(let filter): "delete from \(Self.quote(relation.name)) as t" + suffix(filter)
+            }
         let merges = if case .insert(_, let rule) = plan.action { rule?.merges ?? false } else { false }
         let key = plan.wantsLocation ? relation.primaryKey?.columns ?? [] : []
         guard plan.representation != nil || merges || !key.isEmpty else {

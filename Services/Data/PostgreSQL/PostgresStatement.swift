@@ -40,7 +40,8 @@ struct PostgresStatement {
     mutating func total(_ rows: RowSet) -> String {
         let alias = makeAlias()
         let condition = condition(of: rows, alias: alias)
-        return "select count(*) from \(Self.quote(rows.relation)) as \(alias)" + (condition.map { " where \($0)" } ?? "")
+        return "select count(*) from \(Self.quote(rows.relation)) as \(alias)"
+            + (condition.map { " where \($0)" } ?? "")
     }
 
     /// - Parameter joining: the condition that ties an embed's rows to its parent's.
@@ -118,7 +119,8 @@ struct PostgresStatement {
             let (source, join) = joined(embed.relationship, parent: alias, alias: inner)
             var conditions = [join]
             if let own = condition(of: embed.rows, alias: inner) { conditions.append(own) }
-            value = "(select \(expression(term.field, inner)) from \(source) where "
+            value =
+                "(select \(expression(term.field, inner)) from \(source) where "
                 + "\(conditions.joined(separator: " and ")) limit 1)"
         }
         return "\(value) \(term.isDescending ? "desc" : "asc") nulls \(term.nullsFirst ? "first" : "last")"
@@ -138,7 +140,8 @@ struct PostgresStatement {
         let alias = makeAlias()
         let (source, join) = joined(embed.relationship, parent: parent, alias: alias)
         let own = condition(of: embed.rows, alias: alias)
-        return "exists (select 1 from \(source) where \(([join] + (own.map { [$0] } ?? [])).joined(separator: " and ")))"
+        return
+            "exists (select 1 from \(source) where \(([join] + (own.map { [$0] } ?? [])).joined(separator: " and ")))"
     }
 
     mutating func condition(_ tree: LogicTree, _ items: [SelectItem], _ alias: String) -> String {
@@ -197,10 +200,11 @@ struct PostgresStatement {
         let isDocument = (field.type.base == .json || field.type.base == .jsonb) && !field.type.isArray
         if !isDocument { sql = "to_jsonb(\(sql))" }
         for step in field.path {
-            let operand = switch step.operand {
-            case .key(let key): Self.literal(key)
-            case .index(let index): "(\(index))"
-            }
+            let operand =
+                switch step.operand {
+                case .key(let key): Self.literal(key)
+                case .index(let index): "(\(index))"
+                }
             sql += "\(step.asText ? "->>" : "->")\(operand)"
         }
         return "(\(sql))"

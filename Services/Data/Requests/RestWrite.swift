@@ -13,7 +13,8 @@ struct RestWrite {
 
     func answer(_ name: QualifiedName) async throws -> FinishedReply {
         let preferences = request.preferences
-        let body = method == .delete
+        let body =
+            method == .delete
             ? nil
             : try WriteBody(request.body, contentType: request.head["content-type"], columns: query.columns)
         let relation = try planner.relation(name)

@@ -12,7 +12,8 @@ struct ConflictLookup {
     /// - Throws: `DatabaseError` 42P10 when no unique key has the columns.
     init(_ rule: ConflictRule, _ relation: Relation, _ access: RowAccess) throws(DatabaseError) {
         let columns = Set(rule.columns)
-        let keys = ([relation.primaryKey].compactMap(\.self) + relation.uniques).map(\.columns)
+        let keys =
+            ([relation.primaryKey].compactMap(\.self) + relation.uniques).map(\.columns)
             + relation.indexes.filter { $0.isUnique && $0.predicate == nil }.map(\.terms)
         guard keys.contains(where: { Set($0) == columns }) else {
             throw DatabaseError(
@@ -23,7 +24,8 @@ struct ConflictLookup {
         positions = rule.columns.compactMap { name in relation.columns.firstIndex { $0.name == name } }
         let list = relation.columns.map { SQLiteName.quoted(column: $0.name) }
         let conditions = rule.columns.enumerated().map { "\(SQLiteName.quoted(column: $1)) = ?\($0 + 1)" }
-        sql = "SELECT rowid, \(list.joined(separator: ", ")) FROM \(SQLiteName.quoted(relation.name)) "
+        sql =
+            "SELECT rowid, \(list.joined(separator: ", ")) FROM \(SQLiteName.quoted(relation.name)) "
             + "WHERE \(conditions.joined(separator: " AND "))"
     }
 

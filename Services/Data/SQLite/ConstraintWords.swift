@@ -62,11 +62,12 @@ struct ConstraintWords {
         let keys = [relation.primaryKey].compactMap(\.self) + relation.uniques
         var name = keys.first { $0.columns == columns }?.name ?? keys.first { Set($0.columns) == Set(columns) }?.name
         if name == nil {
-            name = relation.indexes.first { index in
-                guard index.isUnique else { return false }
-                let encoded = SQLiteName.encoded(QualifiedName(relation.name.schema, index.name))
-                return encoded == error.constraint || (!columns.isEmpty && index.terms == columns)
-            }?.name
+            name =
+                relation.indexes.first { index in
+                    guard index.isUnique else { return false }
+                    let encoded = SQLiteName.encoded(QualifiedName(relation.name.schema, index.name))
+                    return encoded == error.constraint || (!columns.isEmpty && index.terms == columns)
+                }?.name
         }
         words.constraint = name
         words.table = relation.name.name

@@ -49,7 +49,9 @@ struct RowAccess: Sendable {
 
     /// Whether policies stand between the role and the rows: then messages do not show values (PostgreSQL hides them).
     func isGuarded(_ relation: Relation) -> Bool {
-        guard !isUnrestricted, relation.rowSecurity, catalog.roles[role]?.bypassesRowSecurity != true else { return false }
+        guard !isUnrestricted, relation.rowSecurity, catalog.roles[role]?.bypassesRowSecurity != true else {
+            return false
+        }
         return role != relation.owner || relation.forcesRowSecurity
     }
 

@@ -49,7 +49,8 @@ final class RowChanges {
             values.append(value)
         }
         let places = (1...max(1, values.count)).map { "?\($0)" }.joined(separator: ", ")
-        let sql = columns.isEmpty
+        let sql =
+            columns.isEmpty
             ? "INSERT INTO \(SQLiteName.quoted(relation.name)) DEFAULT VALUES"
             : "INSERT INTO \(SQLiteName.quoted(relation.name)) (\(columns.joined(separator: ", "))) VALUES (\(places))"
         try run(sql, values, relation, image)
@@ -69,7 +70,8 @@ final class RowChanges {
         }
         guard !assignments.isEmpty else { return }
         values.append(.integer(row.rowID))
-        let sql = "UPDATE \(SQLiteName.quoted(relation.name)) SET \(assignments.joined(separator: ", ")) "
+        let sql =
+            "UPDATE \(SQLiteName.quoted(relation.name)) SET \(assignments.joined(separator: ", ")) "
             + "WHERE rowid = ?\(values.count)"
         try run(sql, values, relation, image)
         for key in relation.foreignKeys where !key.isInitiallyDeferred && !changed.isDisjoint(with: key.columns) {
@@ -202,7 +204,8 @@ final class RowChanges {
 
     private func rows(of relation: Relation, where columns: [String], are values: [SQLValue]) throws -> [StoredRow] {
         let conditions = columns.enumerated().map { "\(SQLiteName.quoted(column: $1)) = ?\($0 + 1)" }
-        let sql = "SELECT rowid, \(relation.columns.map { SQLiteName.quoted(column: $0.name) }.joined(separator: ", ")) "
+        let sql =
+            "SELECT rowid, \(relation.columns.map { SQLiteName.quoted(column: $0.name) }.joined(separator: ", ")) "
             + "FROM \(SQLiteName.quoted(relation.name)) WHERE \(conditions.joined(separator: " AND ")) ORDER BY rowid"
         return try session.query(sql, values).map { row in
             StoredRow(rowID: row[0].integerValue ?? 0, image: Array(row.values.dropFirst()))

@@ -57,15 +57,18 @@ struct RowDefaults {
         guard let value = rows.first?[0].integerValue else {
             throw DatabaseError(sqlState: "XX000", message: "the sequence of the column \(column.name) is missing")
         }
-        let limit: Int64 = switch column.type.base {
-        case .int2: Int64(Int16.max)
-        case .int4: Int64(Int32.max)
-        default: .max
-        }
+        let limit: Int64 =
+            switch column.type.base {
+            case .int2: Int64(Int16.max)
+            case .int4: Int64(Int32.max)
+            default: .max
+            }
         guard value <= limit else {
             throw DatabaseError(
                 sqlState: "2200H",
-                message: "nextval: reached maximum value of sequence \"\(relation.name.name)_\(column.name)_seq\" (\(limit))")
+                message:
+                    "nextval: reached maximum value of sequence \"\(relation.name.name)_\(column.name)_seq\" (\(limit))"
+            )
         }
         return value
     }

@@ -34,10 +34,11 @@ struct RowExpressions {
         guard isDocument || field.type.isArray else { return "NULL" }
         let family = field.type.base == .json && !field.type.isArray ? "json" : "jsonb"
         for step in field.path {
-            let operand = switch step.operand {
-            case .key(let key): bind(.text(key))
-            case .index(let index): "\(index)"
-            }
+            let operand =
+                switch step.operand {
+                case .key(let key): bind(.text(key))
+                case .index(let index): "\(index)"
+                }
             sql = "martlet_\(family)_\(step.asText ? "text" : "get")(\(sql), \(operand))"
         }
         return sql

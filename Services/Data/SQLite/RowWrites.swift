@@ -75,9 +75,12 @@ struct RowWrites {
         if let rows = plan.representation {
             answer.rowCount = result.shown.count
             answer.body = [UInt8(ascii: "[")]
-            let sorted = rows.order.isEmpty ? result.shown : result.shown.sorted { left, right in
-                RowOrder.precedes(left.sortKeys, right.sortKeys, rows.order)
-            }
+            let sorted =
+                rows.order.isEmpty
+                ? result.shown
+                : result.shown.sorted { left, right in
+                    RowOrder.precedes(left.sortKeys, right.sortKeys, rows.order)
+                }
             for (position, row) in sorted.enumerated() {
                 if position > 0 { answer.body.append(UInt8(ascii: ",")) }
                 answer.body.append(contentsOf: row.object)
@@ -120,7 +123,11 @@ struct RowWrites {
                 try check.require(image, session)
                 if let step = try step(image, conflict, provided, &seen, defaults) {
                     if case .insert = step { result.inserted += 1 }
-                    if case .update(_, let merged) = step { try show(merged, &result) } else { try show(image, &result) }
+                    if case .update(_, let merged) = step {
+                        try show(merged, &result)
+                    } else {
+                        try show(image, &result)
+                    }
                     steps.append(step)
                 }
             } catch {
@@ -305,7 +312,8 @@ struct RowWrites {
             conditions.append(try compiler.condition(filter, [], alias, &expressions))
         }
         let list = relation.columns.map { SQLiteName.quoted(column: $0.name, of: alias) }
-        var sql = "SELECT \((["\(alias).rowid"] + list).joined(separator: ", ")) "
+        var sql =
+            "SELECT \((["\(alias).rowid"] + list).joined(separator: ", ")) "
             + "FROM \(SQLiteName.quoted(relation.name)) AS \(alias)"
         if !conditions.isEmpty { sql += " WHERE \(RowExpressions.joined(conditions, "AND"))" }
         return try session.query(sql, expressions.parameters).map { row in

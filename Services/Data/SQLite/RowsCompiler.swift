@@ -25,7 +25,8 @@ struct RowsCompiler {
         var slots: [Int] = []
         let (from, join) = try item(source, relation, alias, &expressions, &slots)
         var conditions = join
-        if case .image = source {} else {
+        if case .image = source {
+        } else {
             conditions += try policies(of: relation, alias)
         }
         if let own = try condition(of: rows, alias, &expressions) { conditions.append(own) }
@@ -75,7 +76,8 @@ struct RowsCompiler {
                 try access.require(
                     .select, on: junction, columns: sourcePairs.map(\.right) + targetPairs.map(\.left))
                 let middle = expressions.makeAlias()
-                let conditions = sourcePairs.map { Self.given($0.right, middle, &expressions, &slots) }
+                let conditions =
+                    sourcePairs.map { Self.given($0.right, middle, &expressions, &slots) }
                     + Self.equal(targetPairs, middle, alias)
                 return (
                     "\(target), \(try access.schema.source(junction, alias: middle, role: access.role))",
@@ -221,7 +223,8 @@ struct RowsCompiler {
             let junction = try self.relation(name)
             let middle = expressions.makeAlias()
             from += ", \(try access.schema.source(junction, alias: middle, role: access.role))"
-            conditions = Self.equal(sourcePairs, parent, middle) + Self.equal(targetPairs, middle, alias)
+            conditions =
+                Self.equal(sourcePairs, parent, middle) + Self.equal(targetPairs, middle, alias)
                 + (try policies(of: junction, middle))
         }
         conditions += try policies(of: relation, alias)

@@ -44,7 +44,8 @@ extension SQLiteEngine {
         guard try database.query("SELECT 1 FROM martlet_user_tombstone WHERE id = ?1", id).isEmpty else { return .gone }
         let relation = try RowsCompiler(access: access).relation(users)
         let row = try current(change.id, relation, database)
-        let stored = try database.query("SELECT version FROM martlet_user_version WHERE id = ?1", id)
+        let stored =
+            try database.query("SELECT version FROM martlet_user_version WHERE id = ?1", id)
             .first?[0].integerValue ?? 0
         if let row {
             let shown = columns(of: row.image, relation)

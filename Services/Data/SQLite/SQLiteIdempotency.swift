@@ -24,7 +24,9 @@ enum SQLiteIdempotency {
             """, [.text(key.principal), .text(key.method), .text(key.key)])
         guard let row = rows.first else { return nil }
         guard row[0].textValue == key.requestHash else { throw RowError.idempotencyMismatch }
-        guard let status = row[1].integerValue, let body = row[3].blobValue else { throw RowError.replyTooLargeToReplay }
+        guard let status = row[1].integerValue, let body = row[3].blobValue else {
+            throw RowError.replyTooLargeToReplay
+        }
         return FinishedReply(status: status, storedFields: row[2].textValue ?? "", body: body)
     }
 

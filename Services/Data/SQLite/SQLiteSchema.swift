@@ -54,7 +54,8 @@ final class SQLiteSchema: Sendable {
             role: role, relation: relation.name, alias: alias, kind: isCheck ? .check(command) : .using(command))
         if case .condition(let known) = fragments.withLock({ $0[key] }) { return known }
         let compiler = AccessCompiler(catalog: catalog, role: role)
-        let made = isCheck
+        let made =
+            isCheck
             ? try compiler.withCheck(command, on: relation, alias: alias)
             : try compiler.using(command, on: relation, alias: alias)
         keep(.condition(made), key)

@@ -54,7 +54,8 @@ struct TranslatedRows {
             }
             if !given.isEmpty {
                 let values = try session.query(
-                    "SELECT \(given.map(\.sql).joined(separator: ", "))", access.context).first
+                    "SELECT \(given.map(\.sql).joined(separator: ", "))", access.context
+                ).first
                 for (index, item) in given.enumerated() { image[item.position] = values?[index] ?? .null }
             }
             try defaults.fill(&image, at: open.sorted())

@@ -14,7 +14,11 @@ struct UserMethods {
             let base = Int64(exactly: message.baseVersion), let version = Int64(exactly: message.version)
         else { return Self.badMessage }
         let columns = message.columns.map { column in
-            if case .text(let text)? = column.content { UserColumn(column.name, text) } else { UserColumn(column.name, nil) }
+            if case .text(let text)? = column.content {
+                UserColumn(column.name, text)
+            } else {
+                UserColumn(column.name, nil)
+            }
         }
         let change = UserChange(
             id: id, baseVersion: base, version: version, isCreation: message.operation == .create, columns: columns)
@@ -53,13 +57,15 @@ struct UserMethods {
     /// A UUID in lower case; nil for anything else.
     private static func identifier(_ text: String) -> String? {
         let lower = Array(text.lowercased().utf8)
-        let isWell = lower.count == 36 && lower.enumerated().allSatisfy { position, byte in
-            switch position {
-            case 8, 13, 18, 23: byte == UInt8(ascii: "-")
-            default:
-                UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte
+        let isWell =
+            lower.count == 36
+            && lower.enumerated().allSatisfy { position, byte in
+                switch position {
+                case 8, 13, 18, 23: byte == UInt8(ascii: "-")
+                default:
+                    UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte
+                }
             }
-        }
         return isWell ? String(decoding: lower, as: UTF8.self) : nil
     }
 
