@@ -16,8 +16,8 @@ import CPostgreSQL
         }
         unsafe handle = opened
         guard unsafe PQstatus(opened) == CONNECTION_OK else {
+            // `deinit` finishes it: every property has its value already.
             let message = unsafe String(cString: PQerrorMessage(opened))
-            unsafe PQfinish(opened)
             throw DatabaseError(sqlState: "08001", message: Self.firstLine(message), isRetriable: true)
         }
         try executeScript("set client_encoding = 'UTF8'; set datestyle = 'ISO, MDY'; set timezone = 'UTC'; "
