@@ -34,13 +34,27 @@ struct FieldWriter {
         buffer.writeString(value)
     }
 
-    /// Writes a nested message; its length is put in afterwards, in as many bytes as it needs.
+    /// Writes a nested message in place; its length is put in afterwards, in as many bytes as it needs.
     mutating func message(_ number: UInt32, _ body: (inout FieldWriter) -> Void) {
         key(number, .bytes)
-        var inner = FieldWriter(ByteBuffer())
-        body(&inner)
-        raw(UInt64(inner.buffer.readableBytes))
-        buffer.writeImmutableBuffer(inner.buffer)
+        let lengthAt = buffer.writerIndex
+        // One byte is enough for most; longer messages are moved.
+        buffer.writeInteger(UInt8(0))
+        body(&self)
+        let start = lengthAt + 1
+        let count = buffer.writerIndex - start
+        guard count >= 0x80 else {
+            buffer.setInteger(UInt8(count), at: lengthAt)
+            return
+        }
+        var width = 1
+        while count >> (7 * width) > 0 { width += 1 }
+        do { try buffer.copyBytes(at: start, to: lengthAt + width, length: count) } catch {
+            preconditionFailure("the bytes were written a moment ago")
+        }
+        buffer.moveWriterIndex(to: lengthAt)
+        raw(UInt64(count))
+        buffer.moveWriterIndex(forwardBy: count)
     }
 
     private mutating func key(_ number: UInt32, _ type: FieldWireType) {

@@ -92,9 +92,10 @@ struct Pair {
     }
 }
 
-/// Waits until `fact` holds; records an issue with `text` when it does not in time.
+/// Waits until `fact` holds; records an issue with `text` when it does not in time, which is long because other tests
+/// keep the processors busy.
 func eventually(
-    _ text: Comment, within limit: Duration = .seconds(10), sourceLocation: SourceLocation = #_sourceLocation,
+    _ text: Comment, within limit: Duration = .seconds(30), sourceLocation: SourceLocation = #_sourceLocation,
     _ fact: () -> Bool
 ) async throws {
     let end = ContinuousClock.now.advanced(by: limit)

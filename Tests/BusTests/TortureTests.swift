@@ -12,7 +12,7 @@ import Testing
 /// What the design rests on: no peer, however hostile, ends the process, fills its memory or keeps others waiting.
 ///
 /// libzmq aborts the whole process when one of its own invariants breaks, so each test runs in a process of its own.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(3)))
 struct TortureTests {
     @Test("A peer whose requests fill the receive queue while its connection is reset harms nobody else")
     func fullServerQueue() async {
@@ -39,7 +39,7 @@ private enum Torture {
     // MARK: Full queues
 
     static func fullServerQueue() async throws {
-        let rounds = 24
+        let rounds = 16
         let hostileKeys = try CurveKeyPair.make()
         try await withServer(alsoAllowed: hostileKeys) { pair, port in
             let proxy = try #require(ResettingProxy(upstreamPort: port))

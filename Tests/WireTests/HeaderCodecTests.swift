@@ -50,6 +50,19 @@ struct HeaderCodecTests {
         }
     }
 
+    @Test("A nested message is as long as its length says, in one, two and three bytes", arguments: [0, 113, 114, 120, 16_000, 16_381, 40_000])
+    func nestedLengths(_ count: Int) throws {
+        let header = RequestHeader(
+            principal: Principal(role: "anon", claims: String(repeating: "c", count: count)), tenant: "after")
+        var buffer = ByteBuffer(string: "before")
+        header.encode(into: &buffer)
+        buffer.moveReaderIndex(forwardBy: 6)
+        #expect(try RequestHeader(decoding: buffer) == header)
+        let message = try Martlet_Wire_V1_RequestHeaderMessage(serializedBytes: Array(buffer.readableBytesView))
+        let oracle: [UInt8] = try message.serializedBytes()
+        #expect(oracle == Array(buffer.readableBytesView))
+    }
+
     @Test("Unknown fields of every wire type are skipped")
     func unknownFields() throws {
         var buffer = ByteBuffer()

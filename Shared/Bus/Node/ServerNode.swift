@@ -15,12 +15,14 @@ final class ServerNode {
         let id: UInt64
     }
 
-    private struct Running {
+    private final class Running {
         var header: RequestHeader?
         var body = ByteBuffer()
         var task: Task<Void, Never>?
         var deadline = BusTime.never
         var reply: OutboundReply?
+
+        init(header: RequestHeader? = nil) { self.header = header }
     }
 
     private var machine: ServerMachine
@@ -175,7 +177,7 @@ final class ServerNode {
     // MARK: Handlers
 
     private func start(_ key: RequestKey, _ method: Method, _ caller: ServiceName, _ deadline: BusTime) {
-        var entry = running[key] ?? Running()
+        let entry = running[key] ?? Running()
         var payload = current.payload
         if entry.header != nil {
             entry.body.writeBuffer(&payload)
@@ -221,8 +223,10 @@ final class ServerNode {
         if reply.header.code == .cancelled, let deadline = running[key]?.deadline, loop.now >= deadline {
             reply.header.code = .deadlineExceeded
         }
-        running[key]?.reply = reply
-        running[key]?.task = nil
+        if let entry = running[key] {
+            entry.reply = reply
+            entry.task = nil
+        }
         step(.finished(key.peer, key.id, bytes: reply.payload.readableBytes))
     }
 

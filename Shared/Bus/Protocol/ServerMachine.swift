@@ -4,26 +4,41 @@ internal import MartletWire
 
 /// Everything a service knows about its callers' connections and their requests.
 ///
-/// A value without I/O. It promises that every REQUEST on a living connection is answered by exactly one REPLY; that no
+/// Without I/O. It promises that every REQUEST on a living connection is answered by exactly one REPLY; that no
 /// handler starts for a caller that may not call it, without remaining time, or beyond the granted credit; and that
 /// draining takes what is on the way, refuses what comes later, and ends.
-struct ServerMachine {
-    struct Request {
+///
+/// It is not copied, so its peers and requests are objects of its own: a step changes them in place, where a dictionary
+/// of values would be copied whenever somebody else still looks at it.
+struct ServerMachine: ~Copyable {
+    final class Request {
         enum State: Equatable { case receiving, running, replying }
         var state: State
         let method: Method
         let deadline: BusTime
-        var charge: Int
+        let charge: Int
         var body: BodyReceiver?
         var reply: BodySender?
         var isCancelled = false
+
+        init(state: State, method: Method, deadline: BusTime, charge: Int) {
+            self.state = state
+            self.method = method
+            self.deadline = deadline
+            self.charge = charge
+        }
     }
 
-    struct Peer {
+    final class Peer {
         let service: ServiceName
         var lastReceived: BusTime
         var requests: [UInt64: Request] = [:]
         var bytesInFlight = 0
+
+        init(service: ServiceName, lastReceived: BusTime) {
+            self.service = service
+            self.lastReceived = lastReceived
+        }
     }
 
     let limits: BusLimits
@@ -65,9 +80,8 @@ struct ServerMachine {
         case .credit(let peer, let id, let bytes): credit(peer, id, bytes, now, &actions)
         case .cancel(let peer, let id): cancel(peer, id, now, &actions)
         case .ping(let peer):
-            guard heard(peer, now, &actions) else { return }
-            actions.append(
-                .sendPong(peer, isDraining: isDraining, inFlight: peers[peer]?.requests.count ?? 0))
+            guard let known = heard(peer, now, &actions) else { return }
+            actions.append(.sendPong(peer, isDraining: isDraining, inFlight: known.requests.count))
         case .hello(let peer, let service): hello(peer, service, now, &actions)
         case .violation(let peer): turnAway(peer, .violation, now, &actions)
         case .lost(let peer, let loss): lose(peer, loss, now, &actions)
@@ -96,13 +110,13 @@ extension ServerMachine {
     }
 
     /// Notes that a peer lives. A peer that we do not know, or gave up, is told to introduce itself again.
-    private mutating func heard(_ peer: PeerID, _ now: BusTime, _ actions: inout [Action]) -> Bool {
-        guard peers[peer] != nil else {
+    private func heard(_ peer: PeerID, _ now: BusTime, _ actions: inout [Action]) -> Peer? {
+        guard let known = peers[peer] else {
             actions.append(.sendGoAway(peer, isFinal: true))
-            return false
+            return nil
         }
-        peers[peer]?.lastReceived = now
-        return true
+        known.lastReceived = now
+        return known
     }
 
     private mutating func turnAway(_ peer: PeerID, _ loss: LinkLoss, _ now: BusTime, _ actions: inout [Action]) {
@@ -135,7 +149,7 @@ extension ServerMachine {
     private mutating func request(
         _ peer: PeerID, _ id: UInt64, _ facts: RequestFacts, _ now: BusTime, _ actions: inout [Action]
     ) {
-        guard heard(peer, now, &actions), let known = peers[peer] else { return }
+        guard let known = heard(peer, now, &actions) else { return }
         guard known.requests[id] == nil, facts.bytes <= limits.chunkBytesMax else {
             return turnAway(peer, .violation, now, &actions)
         }
@@ -148,19 +162,18 @@ extension ServerMachine {
         let budget = min(facts.budgetMicroseconds, UInt64(limits.budgetMax.nanosecondsClamped / 1_000))
         let deadline = now + .microseconds(Int64(budget))
         nextDeadline = min(nextDeadline, deadline)
-        var request = Request(
+        let request = Request(
             state: facts.hasMore ? .receiving : .running, method: method, deadline: deadline, charge: charge)
-        peers[peer]?.bytesInFlight += charge
+        known.bytesInFlight += charge
+        known.requests[id] = request
         if facts.hasMore {
             var body = BodyReceiver(firstPiece: facts.bytes)
             let credit = body.takeCredit(limits: limits)
             request.body = body
             bodiesBytes += facts.bytes
-            peers[peer]?.requests[id] = request
             actions.append(.keep(peer, id))
             if credit > 0 { actions.append(.sendCredit(peer, id, bytes: credit)) }
         } else {
-            peers[peer]?.requests[id] = request
             runningCount += 1
             actions.append(.start(peer, id, method, known.service, deadline: deadline))
         }
@@ -186,11 +199,9 @@ extension ServerMachine {
         _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ isLast: Bool, _ isAborted: Bool, _ now: BusTime,
         _ actions: inout [Action]
     ) {
-        guard heard(peer, now, &actions) else { return }
+        guard let known = heard(peer, now, &actions) else { return }
         // The rest of a body that was refused may still be on its way.
-        guard var request = peers[peer]?.requests[id], request.state == .receiving, var body = request.body else {
-            return
-        }
+        guard let request = known.requests[id], request.state == .receiving, var body = request.body else { return }
         if isAborted { return refuse(peer, id, .cancelled, &actions) }
         if bodiesBytes + bytes > limits.bodiesBytesMax { return refuse(peer, id, .busy, &actions) }
         switch body.receive(bytes, limits: limits) {
@@ -200,19 +211,13 @@ extension ServerMachine {
             bodiesBytes += bytes
             request.body = body
             if isLast {
-                guard runningCount < limits.runningMax else {
-                    peers[peer]?.requests[id] = request
-                    return refuse(peer, id, .busy, &actions)
-                }
+                guard runningCount < limits.runningMax else { return refuse(peer, id, .busy, &actions) }
                 bodiesBytes -= body.received
                 request.body = nil
                 request.state = .running
                 runningCount += 1
-                peers[peer]?.requests[id] = request
-                let service = peers[peer]?.service ?? .operator
-                actions.append(.start(peer, id, request.method, service, deadline: request.deadline))
+                actions.append(.start(peer, id, request.method, known.service, deadline: request.deadline))
             } else {
-                peers[peer]?.requests[id] = request
                 actions.append(.keep(peer, id))
                 if credit > 0 { actions.append(.sendCredit(peer, id, bytes: credit)) }
             }
@@ -228,12 +233,12 @@ extension ServerMachine {
     }
 
     private mutating func cancel(_ peer: PeerID, _ id: UInt64, _ now: BusTime, _ actions: inout [Action]) {
-        guard heard(peer, now, &actions), let request = peers[peer]?.requests[id] else { return }
+        guard let request = heard(peer, now, &actions)?.requests[id] else { return }
         switch request.state {
         case .receiving: refuse(peer, id, .cancelled, &actions)
         case .running:
             guard !request.isCancelled else { return }
-            peers[peer]?.requests[id]?.isCancelled = true
+            request.isCancelled = true
             actions.append(.cancelTask(peer, id))
         case .replying:
             _ = remove(peer, id)
@@ -260,14 +265,15 @@ extension ServerMachine {
             actions.append(.release(peer, id))
             checkDrained(now, &actions)
         } else {
-            peers[peer]?.requests[id]?.state = .replying
-            peers[peer]?.requests[id]?.reply = reply
+            request.state = .replying
+            request.reply = reply
             sendChunks(peer, id, now, &actions)
         }
     }
 
     private mutating func sendChunks(_ peer: PeerID, _ id: UInt64, _ now: BusTime, _ actions: inout [Action]) {
-        while let piece = peers[peer]?.requests[id]?.reply?.next() {
+        guard let request = peers[peer]?.requests[id] else { return }
+        while let piece = request.reply?.next() {
             actions.append(.sendChunk(peer, id, offset: piece.offset, bytes: piece.bytes, isLast: piece.isLast))
             guard piece.isLast else { continue }
             _ = remove(peer, id)
@@ -279,16 +285,16 @@ extension ServerMachine {
     private mutating func credit(
         _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ now: BusTime, _ actions: inout [Action]
     ) {
-        guard heard(peer, now, &actions), peers[peer]?.requests[id]?.state == .replying else { return }
-        guard peers[peer]?.requests[id]?.reply?.grant(bytes, limits: limits) == true else {
+        guard let request = heard(peer, now, &actions)?.requests[id], request.state == .replying else { return }
+        guard request.reply?.grant(bytes, limits: limits) == true else {
             return turnAway(peer, .violation, now, &actions)
         }
         sendChunks(peer, id, now, &actions)
     }
 
     private mutating func remove(_ peer: PeerID, _ id: UInt64) -> Request? {
-        guard let request = peers[peer]?.requests.removeValue(forKey: id) else { return nil }
-        peers[peer]?.bytesInFlight -= request.charge
+        guard let known = peers[peer], let request = known.requests.removeValue(forKey: id) else { return nil }
+        known.bytesInFlight -= request.charge
         return request
     }
 }
@@ -334,7 +340,7 @@ extension ServerMachine {
                 } else if request.state == .receiving {
                     refuse(peer, id, .deadlineExceeded, &actions)
                 } else {
-                    peers[peer]?.requests[id]?.isCancelled = true
+                    request.isCancelled = true
                     actions.append(.cancelTask(peer, id))
                 }
             }

@@ -19,6 +19,7 @@ final class BusLoop {
     private var sources: [UInt64: SocketSource] = [:]
     private var nextSource: UInt64 = 1
     private var hot: [SocketSource] = []
+    private var drained: [SocketSource] = []
     private var ticks: [TickSource] = []
     private var jobs: [UnownedJob] = []
     private var runningJobs: [UnownedJob] = []
@@ -161,13 +162,14 @@ final class BusLoop {
 
     private func drainHot() {
         guard !hot.isEmpty else { return }
-        let round = hot
-        hot.removeAll(keepingCapacity: true)
-        for source in round {
+        // Two rooms take turns, so that neither is copied or made anew.
+        swap(&hot, &drained)
+        for source in drained {
             source.isHot = false
             guard !source.socket.isClosed else { continue }
             if source.drain(Self.messagesPerTurnMax), !source.socket.isClosed { touch(source) }
         }
+        drained.removeAll(keepingCapacity: true)
     }
 
     private func noteTurn(_ nanoseconds: Int64) {
