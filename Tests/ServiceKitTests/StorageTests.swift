@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import MartletBus
 import MartletJSON
 import MartletServiceKit
@@ -14,6 +15,26 @@ struct StorageTests {
         let directory = try DataDirectory(path: folder.path + "/a/b")
         for name in ["a/b", "a/b/keys", "a/b/keys/curve", "a/b/run", "a/b/mail"] { #expect(folder.mode(name) == 0o700) }
         #expect(try PosixFile.read(directory.path + "/.gitignore", bytesMax: 100) == "*\n")
+    }
+
+    @Test("A refused lock closes its own file once, and nobody else's", .timeLimit(.minutes(1)))
+    func refusedLockClosesOnce() async throws {
+        let folder = try Folder()
+        let path = folder.path + "/lock"
+        let lock = try FileLock(path: path)
+        // A second close would hit a file that another thread has opened since, under the same number.
+        let strangers = Task.detached {
+            var lost = 0
+            while !Task.isCancelled {
+                let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+                if close(descriptor) != 0 { lost += 1 }
+            }
+            return lost
+        }
+        for _ in 0..<5_000 { #expect(throws: FileLock.Held.self) { _ = try FileLock(path: path) } }
+        strangers.cancel()
+        #expect(await strangers.value == 0)
+        _ = consume lock
     }
 
     @Test("A second owner of a service is refused and told who the first one is")

@@ -153,6 +153,8 @@ struct ReadinessProbeTests {
         #expect(ReadinessProbe.parse(response) == answer)
     }
 
-    @Test("Nobody there is no answer", arguments: ["http://127.0.0.1:1", "http://[::1]:1", "tcp://127.0.0.1:1", "nonsense"])
+    @Test(
+        "Nobody there is no answer",
+        arguments: ["http://127.0.0.1:1", "http://[::1]:1", "tcp://127.0.0.1:1", "nonsense"])
     func silence(address: String) { #expect(ReadinessProbe.ask(address) == .silent) }
 }

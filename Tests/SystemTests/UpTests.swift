@@ -6,7 +6,8 @@ import Testing
 
 @Suite("martlet up", .timeLimit(.minutes(3)), .serialized)
 struct UpTests {
-    @Test("It says where everything is, stops on Ctrl-C and has the same data again", arguments: Stack.Topology.allCases)
+    @Test(
+        "It says where everything is, stops on Ctrl-C and has the same data again", arguments: Stack.Topology.allCases)
     func startsStopsAndStartsAgain(_ topology: Stack.Topology) async throws {
         let stack = try Stack(topology)
         let first = try await stack.start()

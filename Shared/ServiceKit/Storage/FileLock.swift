@@ -11,7 +11,12 @@ package struct FileLock: ~Copyable {
 
     /// Takes the lock; waits for it if `waiting`. The holder's process number is written into the file.
     package init(path: String, waiting: Bool = false) throws {
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        // Outside of the initialiser: one that throws after its last property is set runs `deinit`, a second close.
+        descriptor = try Self.descriptor(ofLocked: path, waiting: waiting)
+    }
+
+    private static func descriptor(ofLocked path: String, waiting: Bool) throws -> Int32 {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw PosixFile.Failure(path: path, number: errno, call: "open") }
         while flock(descriptor, waiting ? LOCK_EX : LOCK_EX | LOCK_NB) != 0 {
             if errno == EINTR { continue }
@@ -26,6 +31,7 @@ package struct FileLock: ~Copyable {
             close(descriptor)
             throw failure
         }
+        return descriptor
     }
 
     deinit { close(descriptor) }
