@@ -147,40 +147,42 @@ final class ConnectionHandler: ChannelInboundHandler {
         let isKeepAlive = wantsKeepAlive && !response.closes
         writeHead(response, length: Self.length(of: response), isKeepAlive: isKeepAlive, context)
         allow(limits.bodyTimeout)
-        let end = context.eventLoop.makePromise(of: Void.self)
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        end.futureResult.whenComplete { result in
-            let (handler, context) = bound.value
-            handler.finished(isKeepAlive: isKeepAlive, result, context)
-        }
         switch response.body {
         case .bytes(let bytes):
             if !isHead, bytes.readableBytes > 0 {
                 context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
             }
-            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: end)
+            end(isKeepAlive: isKeepAlive, context)
         case .file(let file):
-            guard !isHead else {
-                context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: end)
-                return
-            }
+            guard !isHead else { return end(isKeepAlive: isKeepAlive, context) }
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             writer.write(file, on: context.channel) {
                 let handler = bound.value.0
                 handler.allow(handler.limits.bodyTimeout)
-            }.cascade(to: end)
+            }.whenComplete { result in
+                let (handler, context) = bound.value
+                switch result {
+                case .success: handler.end(isKeepAlive: isKeepAlive, context)
+                case .failure: context.close(promise: nil)
+                }
+            }
         }
     }
 
-    private func finished(isKeepAlive: Bool, _ result: Result<Void, any Error>, _ context: ChannelHandlerContext) {
+    /// The end of an answer. Ready for the next request before it is written: one that came early arrives meanwhile.
+    private func end(isKeepAlive: Bool, _ context: ChannelHandlerContext) {
         guard case .answering = state else { return }
-        guard isKeepAlive, case .success = result else {
+        if isKeepAlive, !sweeper.isClosing {
+            state = .waiting
+            allow(limits.idleTimeout)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        } else {
             state = .closed
-            context.close(promise: nil)
-            return
+            let written = context.eventLoop.makePromise(of: Void.self)
+            let channel = context.channel
+            written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
         }
-        state = .waiting
-        allow(limits.idleTimeout)
-        if sweeper.isClosing { context.close(promise: nil) }
     }
 
     private static func length(of response: EdgeResponse) -> Int {

@@ -12,7 +12,7 @@ struct FileWriter: Sendable {
 
     let pool: NIOThreadPool
 
-    /// Writes body and end. `progress` is called on the event loop after each piece. Fails when the file is shorter than
+    /// Writes the body. `progress` is called on the event loop after each piece. Fails when the file is shorter than
     /// it was; the connection has to end then, since the length was promised.
     func write(
         _ file: SiteFile, on channel: any Channel, progress: @escaping @Sendable () -> Void
@@ -39,7 +39,6 @@ struct FileWriter: Sendable {
                 close(descriptor)
                 throw error
             }
-            try await channel.writeAndFlush(HTTPServerResponsePart.end(nil))
         }
         return promise.futureResult
     }
