@@ -103,6 +103,8 @@ struct AssemblyFixture {
                 left -= 1
                 if left == 0 { break }
             }
+            // Somebody has failed before all were ready: its error says more than what the test would miss.
+            if left > 0 { try await tasks.waitForAll() }
             do { try await body(listeners) } catch {
                 await group.triggerGracefulShutdown()
                 throw error

@@ -37,6 +37,17 @@ struct StorageTests {
         _ = consume lock
     }
 
+    @Test("Several threads may open one directory at once")
+    func openedAtOnce() async throws {
+        for _ in 0..<50 {
+            let folder = try Folder()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { _ = try DataDirectory(path: folder.path + "/state") } }
+                try await group.waitForAll()
+            }
+        }
+    }
+
     @Test("A second owner of a service is refused and told who the first one is")
     func lock() throws {
         let folder = try Folder()

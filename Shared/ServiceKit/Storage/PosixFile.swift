@@ -51,7 +51,8 @@ package enum PosixFile {
 
     /// Replaces a file in one step, so that a reader sees the old text or the new.
     package static func replace(_ path: String, with text: String, mode: UInt32 = 0o600) throws(Failure) {
-        let temporary = "\(path).\(getpid()).new"
+        // A name of its own: two threads of one process may write at once.
+        let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0 ... .max)).new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw Failure(path: temporary, number: errno, call: "open") }
         var rest = Array(text.utf8)[...]
