@@ -119,6 +119,13 @@ let package = Package(
             "ServiceKit",
             ["MartletBus", "MartletJSON", "MartletServiceKit", "MartletWire", logging, nioCore, serviceLifecycle]),
         tests("SQL", ["MartletDatabase", "MartletJSON", "MartletSQL"]),
+        // Runs the executables, so they have to be there.
+        tests(
+            "System",
+            [
+                "martlet", "martlet-auth", "martlet-data", "martlet-edge", "martlet-logic", "martlet-notification",
+                "MartletCommand", "MartletJSON", "MartletWire",
+            ]),
         tests("Wire", ["MartletWire", nioCore, protobuf]),
     ]
         + service(
