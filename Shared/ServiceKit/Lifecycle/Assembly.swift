@@ -110,9 +110,11 @@ package struct Assembly: Sendable {
             gracefulShutdownSignals: signals, logger: Self.quiet(logger))
         configuration.maximumGracefulShutdownDuration = settings[\.process.drainTimeout]
         configuration.maximumCancellationDuration = Self.cancellationMax
-        try await ServiceGroup(configuration: configuration).run()
+        do { try await ServiceGroup(configuration: configuration).run() } catch is CancellationError {
+            // That of this task or of a service: told apart below.
+        }
         try Task.checkCancellation()
-        // The group ends without an error when it had to cancel what did not stop in time.
+        // What did not stop in time was cancelled by the group, which ends with or without an error then.
         let overdue = hosts.filter(\.wasCancelled.value).map(\.context.name.rawValue)
         guard overdue.isEmpty else {
             let limit = DurationText.text(settings[\.process.drainTimeout])
