@@ -50,7 +50,7 @@ struct LifeTests {
         arguments: Transport.allCases)
     func peerGone(_ transport: Transport) async throws {
         // Silence is no evidence here: the call's deadline passes long before it, so only the monitor can tell.
-        var limits = BusLimits()
+        var limits = patientLimits()
         limits.silenceMax = .seconds(120)
         try await Pair.with(transport, limits: limits, handlers: [(MethodRegistry.httpWrite, Self.waits)]) { pair in
             let call = Task {
@@ -108,10 +108,11 @@ struct LifeTests {
             for await _ in gate.stream { break }
             return OutboundReply(payload: request.payload)
         }
-        var limits = BusLimits()
+        var limits = patientLimits()
         limits.drainGrace = .milliseconds(100)
         limits.parkedTimeMax = .milliseconds(300)
         try await Pair.with(transport, limits: limits, handlers: [(MethodRegistry.httpWrite, waitsForGate)]) { pair in
+            try await eventually("the link is ready") { pair.client.isReady(.data) }
             let call = Task {
                 try await pair.client.request(
                     MethodRegistry.httpWrite, to: .data, header: RequestHeader(), payload: bytes(5))
@@ -132,7 +133,7 @@ struct LifeTests {
 
     @Test("A service that nobody configured is unavailable after the time of parking")
     func noReplica() async throws {
-        var limits = BusLimits()
+        var limits = patientLimits()
         limits.parkedTimeMax = .milliseconds(50)
         try await Pair.with(.inproc, limits: limits) { pair in
             let error = await busError {

@@ -88,12 +88,12 @@ struct SecurityTests {
         let old = try CurveKeyPair.make()
         try await Pair.with(.tcp, handlers: [(MethodRegistry.httpRead, echo)]) { pair in
             var calling = Pair.configuration(
-                .edge, keys: pair.clientKeys, limits: BusLimits(), observed: pair.clientObserved)
+                .edge, keys: pair.clientKeys, limits: patientLimits(), observed: pair.clientObserved)
             calling.peers = [.data: pair.server.boundRequestEndpoints.map { PeerEndpoint(request: $0) }]
             calling.serverKeys = [.data: [old.publicKey, pair.serverKeys.publicKey]]
             let client = try Bus(calling, on: pair.clientThread)
             let running = Task { try await client.run() }
-            try await eventually("the second key is tried", within: .seconds(20)) { client.isReady(.data) }
+            try await eventually("the second key is tried", within: .seconds(60)) { client.isReady(.data) }
             _ = try await client.request(MethodRegistry.httpRead, to: .data, header: RequestHeader())
             running.cancel()
             _ = await running.result

