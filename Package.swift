@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// The planted bug that `make mutants` builds with; none otherwise.
-let mutant = Context.environment["MARTLET_MUTANT"].map { [SwiftSetting.define($0)] } ?? []
+/// The planted bugs that `make mutants` builds with; none otherwise.
+let mutant = (Context.environment["MARTLET_MUTANT"] ?? "").split(separator: " ").map { SwiftSetting.define(String($0)) }
 
 /// Settings of every target of ours. Warnings are errors here and stay warnings in dependencies.
 let settings: [SwiftSetting] =
