@@ -32,9 +32,6 @@ struct EdgeError: Error, Sendable {
         status: 408, code: "request_not_finished", message: "The request did not arrive in time", closes: true)
     static let badTarget = EdgeError(
         status: 400, code: "bad_request", message: "The request's target cannot be read", closes: true)
-    static let unauthorisedClientKeys = EdgeError(
-        status: 503, code: "service_unavailable", message: "The service is starting, please retry after a moment.",
-        retryAfterSeconds: 1)
 
     static func methodNotAllowed(_ allow: String) -> EdgeError {
         EdgeError(status: 405, code: "method_not_allowed", message: "The method is not allowed here", allow: allow)
@@ -46,8 +43,8 @@ struct EdgeError: Error, Sendable {
         switch code {
         case .busy, .draining, .unavailable, .storageUnavailable:
             self.init(
-                status: 503, code: "service_unavailable", message: "The service is not available, please retry after a moment.",
-                retryAfterSeconds: retry)
+                status: 503, code: "service_unavailable",
+                message: "The service is not available, please retry after a moment.", retryAfterSeconds: retry)
         case .deadlineExceeded:
             self.init(
                 status: 504, code: "request_timeout",
