@@ -78,10 +78,8 @@ package final class Bus: Sendable {
         let outcome = await withTaskCancellationHandler {
             unsafe await withUnsafeContinuation { (continuation: UnsafeContinuation<CallOutcome, Never>) in
                 unsafe call.continuation = continuation
-                thread.perform { loop in
-                    loop.refreshNow()
-                    node.value.node(for: target).begin(call)
-                }
+                if thread.performIfCurrent({ node.begin(call, to: target, $0) }) { return }
+                thread.perform { node.begin(call, to: target, $0) }
             }
         } onCancel: {
             call.isCancelled.store(true, ordering: .relaxed)
@@ -192,6 +190,11 @@ package final class Bus: Sendable {
     private struct ConfinedNode: @unchecked Sendable {
         let value: BusNode
         init(_ value: BusNode) { self.value = value }
+
+        func begin(_ call: PendingCall, to target: ServiceName, _ loop: BusLoop) {
+            loop.refreshNow()
+            value.node(for: target).begin(call)
+        }
     }
 }
 

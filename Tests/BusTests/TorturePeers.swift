@@ -143,6 +143,9 @@ final class ResettingProxy: Sendable {
             _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
             var one: Int32 = 1
             setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
+            // Else the kernel may keep all that a test sends, and nobody stalls.
+            var room: Int32 = 64 << 10
+            setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &room, 4)
         }
         return Relay(downstream: downstream, upstream: upstream)
     }

@@ -54,7 +54,7 @@ private enum Torture {
                 let gate = Gate()
                 pair.serverThread.perform { _ in gate.wait() }
                 gate.waitForArrival()
-                for id in 0..<6_000 { hostile.send(numbered(request, UInt64(id))) }
+                for id in 0..<8_000 { hostile.send(numbered(request, UInt64(id))) }
                 try await eventually("round \(round): the queue is full") { proxy.isStalled }
                 try #require(proxy.isStalled)
                 // The queue of 2,000 messages and the kernel's buffers are full now.
@@ -157,7 +157,9 @@ private enum Torture {
                 case 2:
                     connection.send(greeting("NULL") + [0x04, 0x19, 0x05] + Array("READY".utf8))
                     connection.resetOnClose()
-                case 3: connection.send(greeting("CURVE") + (0..<300).map { _ in UInt8.random(in: 0...255, using: &random) })
+                case 3:
+                    connection.send(
+                        greeting("CURVE") + (0..<300).map { _ in UInt8.random(in: 0...255, using: &random) })
                 case 4: connection.send(Array("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
                 default:
                     connection.send(Array(greeting("CURVE").prefix(11)))
@@ -275,10 +277,12 @@ private enum Thread {
     static func start(_ body: @escaping @Sendable () -> Void) {
         let box = Unmanaged.passRetained(Box(body))
         var thread = pthread_t()
-        pthread_create(&thread, nil, { argument in
-            if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
-            return nil
-        }, box.toOpaque())
+        pthread_create(
+            &thread, nil,
+            { argument in
+                if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
+                return nil
+            }, box.toOpaque())
         pthread_detach(thread)
     }
 

@@ -13,7 +13,8 @@ struct DocumentTests {
         let expected = MethodRegistry.all.map { method in
             [
                 "\(method.id)", method.name, "\(method.repeatability)", "\(method.priority)",
-                "\(method.defaultBudgetMilliseconds) ms", method.callers.map(\.rawValue).sorted().joined(separator: ", "),
+                "\(method.defaultBudgetMilliseconds) ms",
+                method.callers.map(\.rawValue).sorted().joined(separator: ", "),
                 "\(method.route)",
             ]
         }

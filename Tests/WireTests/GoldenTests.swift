@@ -105,7 +105,8 @@ struct GoldenTests {
     func compatibility() throws {
         let released = try Files.text("schema.txt").split(separator: "\n").map(String.init)
         let current = try Schema.current().lines
-        #expect(Set(released).subtracting(current).sorted() == [], "removed or changed: refuse it, or reserve the number")
+        #expect(
+            Set(released).subtracting(current).sorted() == [], "removed or changed: refuse it, or reserve the number")
         #expect(Set(current).subtracting(released).sorted() == [], "new: add these lines to Golden/schema.txt")
         #expect(released == current)
     }
@@ -120,7 +121,8 @@ struct GoldenTests {
         kept.read(text)
         var changed = Schema()
         changed.read(
-            text.split(separator: "\n").map { $0 == "  string role = 3;" ? change : String($0) }.joined(separator: "\n"))
+            text.split(separator: "\n").map { $0 == "  string role = 3;" ? change : String($0) }.joined(separator: "\n")
+        )
         #expect(!Set(kept.lines).subtracting(changed.lines).isEmpty)
     }
 }

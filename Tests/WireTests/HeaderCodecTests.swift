@@ -50,7 +50,9 @@ struct HeaderCodecTests {
         }
     }
 
-    @Test("A nested message is as long as its length says, in one, two and three bytes", arguments: [0, 113, 114, 120, 16_000, 16_381, 40_000])
+    @Test(
+        "A nested message is as long as its length says, in one, two and three bytes",
+        arguments: [0, 113, 114, 120, 16_000, 16_381, 40_000])
     func nestedLengths(_ count: Int) throws {
         let header = RequestHeader(
             principal: Principal(role: "anon", claims: String(repeating: "c", count: count)), tenant: "after")
@@ -81,7 +83,8 @@ struct HeaderCodecTests {
             var buffer = ByteBuffer()
             RequestHeader.random(using: &random).encode(into: &buffer)
             var bytes = Array(buffer.readableBytesView)
-            _ = try? RequestHeader(decoding: ByteBuffer(bytes: bytes.prefix(Int.random(in: 0...bytes.count, using: &random))))
+            _ = try? RequestHeader(
+                decoding: ByteBuffer(bytes: bytes.prefix(Int.random(in: 0...bytes.count, using: &random))))
             for _ in 0..<4 where !bytes.isEmpty {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random)
             }
@@ -89,7 +92,9 @@ struct HeaderCodecTests {
             _ = try? ReplyHeader(decoding: ByteBuffer(bytes: bytes))
             _ = try? EventHeader(decoding: ByteBuffer(bytes: bytes))
         }
-        #expect(throws: WireError.badHeader) { try RequestHeader(decoding: ByteBuffer(bytes: [0x0A, 0x02, 0xFF, 0xFE])) }
+        #expect(throws: WireError.badHeader) {
+            try RequestHeader(decoding: ByteBuffer(bytes: [0x0A, 0x02, 0xFF, 0xFE]))
+        }
         #expect(throws: WireError.badHeader) { try RequestHeader(decoding: ByteBuffer(bytes: [0x0A, 0x7F])) }
         #expect(throws: WireError.badHeader) {
             try RequestHeader(decoding: ByteBuffer(bytes: Array(repeating: 0xFF, count: 11)))

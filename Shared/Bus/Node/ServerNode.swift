@@ -209,6 +209,7 @@ final class ServerNode {
         let executor: BusThread
 
         func finish(_ reply: OutboundReply) {
+            if executor.performIfCurrent({ _ in server?.finished(key, reply) }) { return }
             executor.perform { _ in server?.finished(key, reply) }
         }
     }

@@ -10,6 +10,8 @@ internal import Glibc
 /// receive found nothing.
 final class BusLoop {
     static let messagesPerTurnMax = 256
+    /// How often a turn looks at the sockets that its own work touched.
+    private static let roundsPerTurnMax = 2
     /// A longer turn is reported: some handler blocks or computes where it should not.
     private static let turnMax: Int64 = 1_000_000
 
@@ -134,8 +136,11 @@ final class BusLoop {
             }
             commands.removeAll(keepingCapacity: true)
             unsafe runJobs(on: executor)
-            drainHot()
-            unsafe runJobs(on: executor)
+            // Handlers answered, callers went on: their sockets are looked at again before the kernel is asked.
+            for _ in 0..<Self.roundsPerTurnMax where !hot.isEmpty {
+                drainHot()
+                unsafe runJobs(on: executor)
+            }
             let end = Self.clock()
             now = end
             for tick in ticks where tick.next <= end { tick.tick(end) }

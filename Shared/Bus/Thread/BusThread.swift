@@ -58,6 +58,14 @@ package final class BusThread: TaskExecutor, Sendable {
         if isCurrent { body(loop.value) } else { inbox.post(.run(body)) }
     }
 
+    /// Runs `body` at once when the caller is on the thread, without making a closure for another day; else does nothing
+    /// and returns false.
+    func performIfCurrent(_ body: (BusLoop) -> Void) -> Bool {
+        guard isCurrent else { return false }
+        body(loop.value)
+        return true
+    }
+
     /// Runs `body` on the thread in a later turn, also when the caller is on it.
     func post(_ body: @escaping @Sendable (BusLoop) -> Void) { inbox.post(.run(body)) }
 

@@ -34,7 +34,8 @@ enum BusBenchmark {
         }
     }
 
-    private static func serve(_ endpoint: String, _ keys: CurveKeyPair, peer: String, on thread: BusThread) async throws {
+    private static func serve(_ endpoint: String, _ keys: CurveKeyPair, peer: String, on thread: BusThread) async throws
+    {
         var configuration = BusConfiguration(
             service: .data, instance: "data-1", requestEndpoints: [endpoint], keys: keys)
         configuration.allowed = AllowList([peer: .init(service: .edge)])
@@ -73,11 +74,13 @@ enum BusBenchmark {
         await withCheckedContinuation { continuation in
             let box = Unmanaged.passRetained(Waiter(continuation))
             var thread = pthread_t()
-            pthread_create(&thread, nil, { argument in
-                while getchar() != EOF {}
-                if let argument { Unmanaged<Waiter>.fromOpaque(argument).takeRetainedValue().continuation.resume() }
-                return nil
-            }, box.toOpaque())
+            pthread_create(
+                &thread, nil,
+                { argument in
+                    while getchar() != EOF {}
+                    if let argument { Unmanaged<Waiter>.fromOpaque(argument).takeRetainedValue().continuation.resume() }
+                    return nil
+                }, box.toOpaque())
             pthread_detach(thread)
         }
     }
