@@ -101,6 +101,39 @@ struct LifeTests {
         _ = await running.result
     }
 
+    @Test("Requests are parked while a replica answers that it is not ready, and no longer than others are")
+    func unready() async throws {
+        let refusals = Mutex(0)
+        let opensAfterTenRefusals: @Sendable (InboundRequest) async -> OutboundReply = { request in
+            let isReady = refusals.withLock { count in
+                count += 1
+                return count > 10
+            }
+            if isReady { return OutboundReply(payload: request.payload) }
+            return OutboundReply(header: ReplyHeader(code: .unavailable, executed: .no, message: "not ready"))
+        }
+        let neverReady: @Sendable (InboundRequest) async -> OutboundReply = { _ in
+            OutboundReply(header: ReplyHeader(code: .unavailable, executed: .no, message: "not ready"))
+        }
+        var limits = patientLimits()
+        limits.parkedTimeMax = .seconds(30)
+        let opens = [(MethodRegistry.httpWrite, opensAfterTenRefusals)]
+        try await Pair.with(.inproc, limits: limits, handlers: opens) { pair in
+            let reply = try await pair.client.request(
+                MethodRegistry.httpWrite, to: .data, header: RequestHeader(), payload: bytes(5))
+            #expect(reply.payload == bytes(5))
+            #expect(refusals.withLock { $0 } == 11)
+        }
+        limits.parkedTimeMax = .milliseconds(200)
+        try await Pair.with(.inproc, limits: limits, handlers: [(MethodRegistry.httpWrite, neverReady)]) { pair in
+            let error = await busError {
+                _ = try await pair.client.request(MethodRegistry.httpWrite, to: .data, header: RequestHeader())
+            }
+            #expect(error?.code == .unavailable)
+            #expect(error?.executed == .no)
+        }
+    }
+
     @Test("Draining finishes what runs, refuses what comes later, and ends", arguments: Transport.allCases)
     func draining(_ transport: Transport) async throws {
         let gate = AsyncStream.makeStream(of: Void.self)

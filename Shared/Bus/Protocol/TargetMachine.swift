@@ -32,6 +32,8 @@ struct TargetMachine {
         var state = State.waiting
         var parkedUntil: BusTime
         var attempts: UInt8 = 0
+        /// Set by the first refusal of a replica that was not ready; until then such refusals are no attempts.
+        var unreadyUntil: BusTime?
         /// An earlier attempt ended without anybody knowing what it did.
         var mayHaveExecuted = false
         var body: BodySender?
@@ -229,11 +231,19 @@ extension TargetMachine {
         _ actions: inout [Action]
     ) {
         guard let call = calls[id] else { return }
-        let bound = limits.retryFirst.nanosecondsClamped << Int64(min(call.attempts, 10))
+        // A replica that is linked but not ready is as good as none: the request waits for it as if parked (D16).
+        let unreadyUntil = call.unreadyUntil ?? call.parkedUntil
+        let isUnready = code == .unavailable && now < unreadyUntil
+        let doublings = isUnready ? 3 : min(call.attempts, 10)
+        let bound = limits.retryFirst.nanosecondsClamped << Int64(doublings)
         let pause = Duration.nanoseconds(Int64(random.next(below: UInt64(bound))))
         let until = now + pause + .milliseconds(Int64(retryAfterMilliseconds))
-        guard call.attempts < limits.attemptsMax, until < call.facts.deadline else {
+        guard isUnready || call.attempts < limits.attemptsMax, until < call.facts.deadline else {
             return finish(id, code, executed, retryAfterMilliseconds: retryAfterMilliseconds, &actions)
+        }
+        if isUnready {
+            calls[id]?.attempts -= 1
+            calls[id]?.unreadyUntil = unreadyUntil
         }
         calls[id]?.state = .backingOff(until: until)
         calls[id]?.body = nil
