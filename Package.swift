@@ -42,10 +42,21 @@ func service(
     ]
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", swiftSettings: settings)
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", exclude: exclude,
+        swiftSettings: settings)
 }
+
+/// Only for `Tests/Benchmarks/run`, so that nobody else builds them.
+let benchmarks: [Target] =
+    Context.environment["MARTLET_BENCHMARKS"] == nil
+    ? []
+    : [
+        .executableTarget(
+            name: "bus-bench", dependencies: ["MartletBus", "MartletWire", nioCore], path: "Tests/Benchmarks/Bus",
+            swiftSettings: settings)
+    ]
 
 let package = Package(
     name: "martlet",
@@ -126,7 +137,7 @@ let package = Package(
                 "martlet", "martlet-auth", "martlet-data", "martlet-edge", "martlet-logic", "martlet-notification",
                 "MartletCommand", "MartletJSON", "MartletWire",
             ]),
-        tests("Wire", ["MartletWire", nioCore, protobuf]),
+        tests("Wire", ["MartletWire", nioCore, protobuf], exclude: ["Golden"]),
     ]
         + service(
             "Edge", executable: "martlet-edge",
@@ -138,6 +149,7 @@ let package = Package(
         + service(
             "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])
         + service("Logic", executable: "martlet-logic", [])
-        + service("Notification", executable: "martlet-notification", []),
+        + service("Notification", executable: "martlet-notification", [])
+        + benchmarks,
     swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Glibc
+internal import Logging
 internal import MartletAccessTokens
 package import MartletServiceKit
 package import MartletWire
@@ -15,6 +16,8 @@ package struct EdgeService: MartletService {
 
     /// Event loops. One carries tens of thousands of requests a second; the work is in the services.
     private static let threads = 1
+    /// Descriptors that are not for clients: the bus, files, logs.
+    private static let descriptorsReserved = 256
     /// How long running answers may take when the edge is asked to stop.
     private static let stopMax = Duration.seconds(20)
 
@@ -35,6 +38,17 @@ package struct EdgeService: MartletService {
         }
     }
 
+    /// The configured bound, or what the system allows if that is less.
+    private func connectionsMax() -> Int {
+        let wanted = context.settings[\.edge.connectionsMax]
+        let possible = max(16, OpenFilesLimit.raise() - Self.descriptorsReserved)
+        guard possible < wanted else { return wanted }
+        context.logger.warning(
+            "The limit of open files allows fewer connections than configured.",
+            metadata: ["connections.configured": "\(wanted)", "connections.possible": "\(possible)"])
+        return possible
+    }
+
     package func run() async throws {
         let (context, settings) = (context, context.settings)
         let refresher = KeyRefresher(bus: context.bus, verifier: gatekeeper.verifier, logger: context.logger)
@@ -50,7 +64,7 @@ package struct EdgeService: MartletService {
         do {
             server = try await EdgeServer(
                 address: settings[\.edge.address], port: settings[\.edge.port],
-                connectionsMax: settings[\.edge.connectionsMax],
+                connectionsMax: connectionsMax(),
                 limits: ConnectionLimits(
                     bodyBytesMax: settings[\.edge.bodyBytesMax], headTimeout: TimeAmount(settings[\.edge.headTimeout]),
                     bodyTimeout: TimeAmount(settings[\.edge.bodyTimeout]),
