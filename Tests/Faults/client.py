@@ -71,18 +71,21 @@ class Client:
         first = time.monotonic()
         while True:
             begun = time.monotonic()
+            was_answered = False
             try:
                 answer = self._attempt(request)
                 if answer.status < 500:
                     self._journal.answered(str(request), time.monotonic() - first)
                     return answer
+                was_answered = True
                 kind = f"{answer.status} {answer.code()}"
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 kind = type(error).__name__
             ended = time.monotonic()
             connected = self._connected or begun
-            self._journal.failed(Failure(kind, str(request), begun, ended, connected, request.is_repeatable))
+            self._journal.failed(
+                Failure(kind, str(request), begun, ended, connected, was_answered, request.is_repeatable))
             if ended - first > SETTLE_SECONDS:
                 raise GaveUp(f"{request} was not answered within {SETTLE_SECONDS} s, last: {kind}")
             time.sleep(0.05)

@@ -67,13 +67,16 @@ class Failure:
     ended: float
     # When the connection was made: what breaks it may have happened while it was idle.
     connected: float
+    # An edge answered, with a 5xx; else the connection broke.
+    was_answered: bool
     # Has a key or only reads: then the product itself may repeat it, and a short outage must not be seen.
     is_repeatable: bool
 
     def excuse(self, outages: list[Outage]) -> str | None:
         """Why this failure may be; None when no failure was due."""
-        for outage in outages:
-            if outage.service == "edge" and outage.overlaps(min(self.begun, self.connected), self.ended):
+        if not self.was_answered:
+            since = min(self.begun, self.connected)
+            if any(outage.service == "edge" and outage.overlaps(since, self.ended) for outage in outages):
                 return "edge killed"
         over = [outage for outage in outages if outage.overlaps(self.begun, self.ended)]
         if any(outage.is_long() for outage in over):
