@@ -16,6 +16,7 @@ actor KeyRefresher {
     private let bus: Bus
     private let verifier: TokenVerifier
     private let logger: Logger
+    /// When the keys were last had.
     private var last: ContinuousClock.Instant?
     private var running: Task<Bool, Never>?
 
@@ -60,7 +61,8 @@ actor KeyRefresher {
         running = task
         let isDone = await task.value
         running = nil
-        last = .now
+        // A failed attempt says nothing about which keys there are: whoever comes next asks again.
+        if isDone { last = .now }
         return isDone
     }
 }
