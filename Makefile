@@ -20,7 +20,7 @@ mutants:       ## plants bugs and sees tests catch them
 	@compose/scripts/mutants.sh
 
 faults:        ## three minutes of load and forty kills on five processes
-	@Tests/Faults/run --minutes 3 --kills 40
+	@swift build && Tests/Faults/run --minutes 3 --kills 40
 
 bench-bus:     ## the bus against the same exchange in C
 	@Tests/Benchmarks/run bus

@@ -57,7 +57,8 @@ def children(parent: int) -> dict[str, int]:
             # The name in parentheses may hold anything; the parent is the second field after it.
             if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]) != parent:
                 continue
-            name = os.path.basename(os.readlink(folder / "exe"))
+            # A build during the run replaces the file.
+            name = os.path.basename(os.readlink(folder / "exe")).removesuffix(" (deleted)")
         except (OSError, IndexError):
             continue
         if name.startswith("martlet-"):

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Every test, from nothing but a Swift toolchain, git and apt. Prints the time of each stage; a missing server is a failure.
-#   compose/scripts/test.sh [STAGE...]   stages: setup build unit conformance mutants (all by default)
+#   compose/scripts/test.sh [STAGE...]   stages: setup build unit conformance faults mutants (all by default)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(setup build unit conformance mutants)
+[ ${#stages[@]} -gt 0 ] || stages=(setup build unit conformance faults mutants)
 times=()
 
 setup() { compose/scripts/setup.sh --test; }
@@ -45,6 +45,9 @@ unit() {
 
 # The client library of PyPI against the real executables, on both engines, in one process and in five.
 conformance() { Tests/Conformance/run; }
+
+# Ten kills of services under a load of writes; `make faults` is the long form.
+faults() { Tests/Faults/run --kills 10; }
 
 # Every planted bug is seen to turn a test red.
 mutants() { compose/scripts/mutants.sh; }
