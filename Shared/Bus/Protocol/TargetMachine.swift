@@ -434,7 +434,8 @@ extension TargetMachine {
             let isPastRetry = call.facts.bytes > limits.chunkBytesMax
             if call.reply != nil { actions.append(.forget(id)) }
             #if MUTANT_BUS_RETRY_UNKNOWN
-                let isRepeatable = true
+                // Always; said so that the compiler does not see it.
+                let isRepeatable = call.facts.bytes >= 0
             #else
                 let isRepeatable = call.facts.isRepeatable && !isPastRetry
             #endif
