@@ -8,12 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVICES = ["edge", "auth", "data", "logic", "notification"]
 
 
 def free_port() -> int:
@@ -22,8 +24,23 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def folder_of_binaries() -> str:
+    """Where the executables are; ends the program with status 2 if they are not built."""
+    folder = pathlib.Path(os.environ.get("MARTLET_TEST_BINARIES", ROOT / ".build" / "debug"))
+    missing = [name for name in ["martlet", *(f"martlet-{service}" for service in SERVICES)]
+               if not (folder / name).exists()]
+    if missing:
+        print(f"Not built: {', '.join(missing)} in {folder}. `swift build` makes them.", file=sys.stderr)
+        sys.exit(2)
+    return str(folder)
+
+
+class Hopeless(AssertionError):
+    """What is waited for cannot come any more."""
+
+
 def wait_until(fact, what: str, seconds: float = 30):
-    """Polls `fact` with a deadline and says what it saw last."""
+    """Polls `fact` with a deadline and says what it saw last; ends at once when it throws `Hopeless`."""
     deadline = time.monotonic() + seconds
     seen = None
     while time.monotonic() < deadline:
@@ -31,6 +48,8 @@ def wait_until(fact, what: str, seconds: float = 30):
             seen = fact()
             if seen:
                 return seen
+        except Hopeless:
+            raise
         except Exception as error:  # the last error is the message
             seen = error
         time.sleep(0.05)
@@ -83,13 +102,15 @@ class PostgreSQL:
 class Stack:
     """`martlet up` on a project, in one process or in five."""
 
-    def __init__(self, project: pathlib.Path, engine_url: str | None, topology: str, settings: dict | None = None):
+    def __init__(self, project: pathlib.Path, engine_url: str | None, topology: str, settings: dict | None = None,
+                 data: pathlib.Path | None = None):
+        """`data`: a data directory that the caller made; the log then stands beside it."""
         self.project = project
-        self.data = pathlib.Path(tempfile.mkdtemp(prefix="martlet-data-"))
+        self.data = data or pathlib.Path(tempfile.mkdtemp(prefix="martlet-data-"))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.topology = topology
-        self.log_path = self.data / "stack.log"
+        self.log_path = (data.parent if data else self.data) / "stack.log"
         self.environment = {
             **os.environ, "MARTLET_DATA_DIR": str(self.data), "MARTLET_API_PORT": str(self.port),
             **{f"MARTLET_{name}_ADMIN_PORT": "0" for name in ("EDGE", "AUTH", "DATA", "LOGIC", "NOTIFICATION")},
@@ -115,7 +136,7 @@ class Stack:
 
     def ready(self) -> bool:
         if self.process.poll() is not None:
-            raise RuntimeError(f"martlet up ended with {self.process.returncode}: {self.tail()}")
+            raise Hopeless(f"martlet up ended with {self.process.returncode}: {self.tail()}")
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:
                 return answer.status == 200
@@ -136,6 +157,12 @@ class Stack:
                 raise AssertionError(f"martlet up did not stop on Ctrl-C:\n{self.tail()}")
             assert self.process.returncode == 0, f"martlet up ended with {self.process.returncode}:\n{self.tail()}"
         self.log.close()
+
+    def kill(self):
+        """The whole process group, without a word; for a run that has failed."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def remove(self):
         shutil.rmtree(self.data, ignore_errors=True)

@@ -37,21 +37,30 @@ def over_api(client: Client, service_key: str, users: set[str]) -> dict[str, lis
     return only_of(users, found)
 
 
+def integrity(path: pathlib.Path) -> str:
+    """The answer of SQLite's own check, `ok` if all is well."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return "; ".join(row[0] for row in database.execute("pragma integrity_check(20)"))
+    finally:
+        database.close()
+
+
 def in_file(path: pathlib.Path, users: set[str]) -> tuple[str, dict[str, list[dict]]]:
     """The answer of SQLite's own check, and the rows; prices stand as whole cents."""
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        integrity = "; ".join(row[0] for row in database.execute("pragma integrity_check(20)"))
+        result = integrity(path)
         broken = database.execute("pragma foreign_key_check").fetchall()
         if broken:
-            integrity += f"; {len(broken)} foreign keys point nowhere"
+            result += f"; {len(broken)} foreign keys point nowhere"
         found = {}
         for table, columns in COLUMNS.items():
             rows = database.execute(f"select {', '.join(columns)} from {table}")
             found[table] = [dict(zip(columns, row)) for row in rows]
         for row in found["order_lines"]:
             row["unit_price"] = Decimal(row["unit_price"]) / 100
-        return integrity, only_of(users, found)
+        return result, only_of(users, found)
     finally:
         database.close()
 

@@ -39,6 +39,7 @@ class Request:
 class Answer:
     status: int
     body: bytes
+    headers: http.client.HTTPMessage = dataclasses.field(compare=False, repr=False)
 
     def json(self, **options):
         return json.loads(self.body, **options)
@@ -73,7 +74,7 @@ class Client:
             begun = time.monotonic()
             was_answered = False
             try:
-                answer = self._attempt(request)
+                answer = self.attempt(request)
                 if answer.status < 500:
                     self._journal.answered(str(request), time.monotonic() - first)
                     return answer
@@ -90,7 +91,8 @@ class Client:
                 raise GaveUp(f"{request} was not answered within {SETTLE_SECONDS} s, last: {kind}")
             time.sleep(0.05)
 
-    def _attempt(self, request: Request) -> Answer:
+    def attempt(self, request: Request) -> Answer:
+        """The answer to one attempt, whatever it is."""
         if not self._connection:
             self._connected = 0.0
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
@@ -107,4 +109,4 @@ class Client:
             headers["Prefer"] = request.prefer
         self._connection.request(request.method, request.path, body, headers)
         answer = self._connection.getresponse()
-        return Answer(answer.status, answer.read())
+        return Answer(answer.status, answer.read(), answer.headers)

@@ -11,8 +11,8 @@ import threading
 import time
 
 from journal import Journal, Outage
+from stack import SERVICES
 
-SERVICES = ["edge", "auth", "data", "logic", "notification"]
 # Nothing is killed while another service is away, and who does not come back within this time is an error.
 RETURN_SECONDS = 60
 

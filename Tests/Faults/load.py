@@ -88,6 +88,7 @@ class Writer(Worker):
         self.lines: dict[str, dict[int, dict]] = {}
         self.answered: list[tuple[Request, Answer]] = []
         self.steps = 0
+        self.acknowledged = 0
 
     def work(self):
         self.steps += 1
@@ -105,6 +106,7 @@ class Writer(Worker):
         key = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
         request = Request(method, f"/rest/v1/{path}", self.token, body, key, prefer)
         answer = expect(self.client.settle(request), request, status)
+        self.acknowledged += 1
         self.answered.append((request, answer))
         del self.answered[:-self.KEPT_FOR_REPEATS]
         return answer

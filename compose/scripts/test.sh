@@ -46,8 +46,11 @@ unit() {
 # The client library of PyPI against the real executables, on both engines, in one process and in five.
 conformance() { Tests/Conformance/run; }
 
-# Ten kills of services under a load of writes; `make faults` is the long form.
-faults() { Tests/Faults/run --kills 10; }
+# Ten kills of services under a load of writes (`make faults` is the long form), and a disk that is full.
+faults() {
+    Tests/Faults/run --kills 10
+    Tests/Faults/full-disk
+}
 
 # Every planted bug is seen to turn a test red.
 mutants() { compose/scripts/mutants.sh; }
