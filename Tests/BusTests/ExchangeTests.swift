@@ -41,6 +41,34 @@ struct ExchangeTests {
         }
     }
 
+    @Test("A header that no frame can hold fails alone, on the way there and back", arguments: Transport.allCases)
+    func largeHeaders(_ transport: Transport) async throws {
+        let handler: @Sendable (InboundRequest) async -> OutboundReply = { request in
+            let field = HTTPField("location", String(repeating: "l", count: request.payload.readableBytes))
+            return OutboundReply(header: ReplyHeader(http: HTTPResponseHead(status: 200, fields: [field])))
+        }
+        try await Pair.with(transport, handlers: [(MethodRegistry.httpRead, handler)]) { pair in
+            func code(tenantBytes: Int, locationBytes: Int) async throws -> ErrorCode {
+                let reply: (header: ReplyHeader, payload: ByteBuffer)
+                do throws(BusError) {
+                    reply = try await pair.client.request(
+                        MethodRegistry.httpRead, to: .data,
+                        header: RequestHeader(tenant: String(repeating: "t", count: tenantBytes)),
+                        payload: bytes(locationBytes))
+                } catch { return error.code }
+                #expect(reply.header.http?.fields.first?.value.utf8.count == locationBytes)
+                return .ok
+            }
+            var codes: [ErrorCode] = []
+            let tooMuch = [61_440, 65_535, 65_536, 100_000, 1 << 20]
+            for count in [60_000] + tooMuch { codes.append(try await code(tenantBytes: count, locationBytes: 0)) }
+            for count in [60_000] + tooMuch { codes.append(try await code(tenantBytes: 0, locationBytes: count)) }
+            let expected = [.ok] + tooMuch.map { _ in ErrorCode.payloadTooLarge }
+            #expect(codes == expected + expected)
+            #expect(!pair.clientObserved.all.contains { if case .linkLost = $0 { true } else { false } })
+        }
+    }
+
     @Test("Requests beyond the credit of the link wait and are all answered", arguments: Transport.allCases)
     func manyAtOnce(_ transport: Transport) async throws {
         try await Pair.with(transport, handlers: [(MethodRegistry.httpRead, echo)]) { pair in

@@ -29,6 +29,7 @@ struct ServerTests {
 
     private func with(
         head: Int64 = 30_000, body: Int64 = 30_000, idle: Int64 = 30_000, connectionsMax: Int = 100,
+        bodiesBytesMax: Int = 100_000,
         _ test: (Int, EdgeServer) async throws -> Void
     ) async throws {
         let pool = NIOThreadPool(numberOfThreads: 1)
@@ -36,8 +37,8 @@ struct ServerTests {
         let server = try await EdgeServer(
             address: "127.0.0.1", port: 0, connectionsMax: connectionsMax,
             limits: ConnectionLimits(
-                bodyBytesMax: 1_000, headTimeout: .milliseconds(head), bodyTimeout: .milliseconds(body),
-                idleTimeout: .milliseconds(idle)),
+                bodyBytesMax: 1_000, bodiesBytesMax: bodiesBytesMax, headTimeout: .milliseconds(head),
+                bodyTimeout: .milliseconds(body), idleTimeout: .milliseconds(idle)),
             responder: Echo(), files: FileWriter(pool: pool), threads: 1)
         do { try await test(server.port, server) } catch {
             await server.stop(within: .zero)
@@ -61,7 +62,8 @@ struct ServerTests {
             let none = client.receive()
             #expect(none?.head.hasPrefix("HTTP/1.1 204 No Content\r\n") == true)
             #expect(none?.head.lowercased().contains("content-length") == false)
-            client.send("POST /4 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n")
+            client.send(
+                "POST /4 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n")
             #expect(client.receive()?.body == "POST /4 5")
             client.send("GET /5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             let last = client.receive()
@@ -70,7 +72,8 @@ struct ServerTests {
         }
     }
 
-    @Test("A body over the limit is refused with 413, announced or not, and the client gets to read it",
+    @Test(
+        "A body over the limit is refused with 413, announced or not, and the client gets to read it",
         arguments: [
             "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999\r\n\r\nabc",
@@ -98,13 +101,16 @@ struct ServerTests {
         }
     }
 
-    @Test("Half a head and then silence ends the connection, also when single bytes trickle in")
+    @Test("Half a head and then silence is answered with 408, also when single bytes trickle in")
     func slowHead() async throws {
         try await with(head: 300) { port, server in
             let client = try RawClient(port: port)
             client.send("GET / HT")
             try await Task.sleep(for: .milliseconds(100))
             client.send("TP/1.1\r\nX: ")
+            let answer = client.receive()
+            #expect(answer?.head.hasPrefix("HTTP/1.1 408 ") == true)
+            #expect(answer?.body == "request_not_finished")
             #expect(client.isEnded())
             let other = try RawClient(port: port)
             other.send("GET /still HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -132,13 +138,88 @@ struct ServerTests {
         }
     }
 
-    @Test("What is no HTTP is answered with 400 and ends",
-        arguments: ["garbage\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n"])
+    @Test(
+        "What is no HTTP is answered with 400 and ends",
+        arguments: [
+            "garbage\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "\u{16}\u{3}\u{1}\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n",
+        ])
     func garbage(_ text: String) async throws {
         try await with { port, _ in
             let client = try RawClient(port: port)
             client.send(text)
-            #expect(client.receive()?.head.hasPrefix("HTTP/1.1 400 ") == true)
+            let answer = client.receive()
+            #expect(answer?.head.hasPrefix("HTTP/1.1 400 ") == true)
+            #expect(answer?.body == "bad_request")
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test("What is no HTTP behind a right request is answered after it, in order")
+    func garbageBehind() async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\ngarbage\r\n\r\n")
+            #expect(client.receive()?.body == "GET /1 0")
+            #expect(client.receive()?.body == "bad_request")
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test(
+        "A head is bounded: its lines, their number, and all of it",
+        arguments: [
+            "GET /\(String(repeating: "a", count: 32_769)) HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: \(String(repeating: "a", count: 32_769))\r\n\r\n",
+            "GET / HTTP/1.1\r\n\((0..<9).map { "X\($0): \(String(repeating: "a", count: 5_000))\r\n" }.joined())\r\n",
+            "GET / HTTP/1.1\r\n\(String(repeating: "X: a\r\n", count: 257))\r\n",
+        ])
+    func largeHead(_ text: String) async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send(text)
+            let answer = client.receive()
+            #expect(answer?.head.hasPrefix("HTTP/1.1 431 ") == true)
+            #expect(answer?.body == "request_head_too_large")
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test("Bodies of all connections together are bounded, and what is over is given back")
+    func bodiesBound() async throws {
+        try await with(bodiesBytesMax: 1_500) { port, _ in
+            let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+            let half = String(repeating: "a", count: 500)
+            let clients = try (0..<4).map { _ in try RawClient(port: port) }
+            for client in clients[..<3] {
+                client.send(post + half)
+                // Its bytes were read once the next request on another connection is answered.
+                let other = try RawClient(port: port)
+                other.send("GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+                #expect(other.receive()?.body == "GET /next 0")
+            }
+            clients[3].send(post + half)
+            let refused = clients[3].receive()
+            #expect(refused?.head.hasPrefix("HTTP/1.1 503 ") == true)
+            #expect(refused?.body == "service_unavailable")
+            clients[0].send(half)
+            #expect(clients[0].receive()?.body == "service_unavailable")
+            clients[1].send(half)
+            #expect(clients[1].receive()?.body == "POST / 1000")
+            clients[2].send(half)
+            #expect(clients[2].receive()?.body == "POST / 1000")
+            clients[1].send(post + half + half)
+            #expect(clients[1].receive()?.body == "POST / 1000")
+        }
+    }
+
+    @Test("A request for another protocol is the last of its connection: nothing behind it would be read")
+    func upgrade() async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send("GET /1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n")
+            let answer = client.receive()
+            #expect(answer?.body == "GET /1 0" && answer?.head.contains("Connection: close") == true)
             #expect(client.isEnded())
         }
     }

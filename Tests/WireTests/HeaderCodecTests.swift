@@ -50,6 +50,23 @@ struct HeaderCodecTests {
         }
     }
 
+    @Test("A header is never longer than its bound says, nor much shorter")
+    func sizes() {
+        var random = SeededGenerator(seed: 3)
+        for _ in 0..<500 {
+            let request = RequestHeader.random(using: &random)
+            var buffer = ByteBuffer()
+            request.encode(into: &buffer)
+            let fields = request.http?.fields.count ?? 0
+            #expect((0...150 + 18 * fields).contains(request.byteCountMax - buffer.readableBytes))
+            let reply = ReplyHeader.random(using: &random)
+            buffer.clear()
+            reply.encode(into: &buffer)
+            let others = reply.http?.fields.count ?? 0
+            #expect((0...50 + 18 * others).contains(reply.byteCountMax - buffer.readableBytes))
+        }
+    }
+
     @Test(
         "A nested message is as long as its length says, in one, two and three bytes",
         arguments: [0, 113, 114, 120, 16_000, 16_381, 40_000])

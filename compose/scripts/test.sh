@@ -46,10 +46,12 @@ unit() {
 # The client library of PyPI against the real executables, on both engines, in one process and in five.
 conformance() { Tests/Conformance/run; }
 
-# Ten kills of services under a load of writes (`make faults` is the long form), and a disk that is full.
+# Ten kills of services under a load of writes (`make faults` is the long form), a disk that is full, and what no good client
+# sends.
 faults() {
     Tests/Faults/run --kills 10
     Tests/Faults/full-disk
+    Tests/Faults/bad-input
 }
 
 # Every planted bug is seen to turn a test red.

@@ -24,19 +24,25 @@ final class ConnectionHandler: ChannelInboundHandler {
     private let writer: FileWriter
     private var state = State.waiting
     private let sweeper: ConnectionSweeper
+    private let room: BodyRoom
+    /// What this connection has taken of it.
+    private var roomTaken = 0
     private var context: ChannelHandlerContext?
     private var deadline = NIODeadline.distantFuture
     private var isHeadArriving = false
+    private var hasHeadTimedOut = false
     private var task: Task<Void, Never>?
     private var peer = ""
 
     init(
-        responder: any EdgeResponder, limits: ConnectionLimits, writer: FileWriter, sweeper: ConnectionSweeper
+        responder: any EdgeResponder, limits: ConnectionLimits, writer: FileWriter, sweeper: ConnectionSweeper,
+        room: BodyRoom
     ) {
         self.responder = responder
         self.limits = limits
         self.writer = writer
         self.sweeper = sweeper
+        self.room = room
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -59,6 +65,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         state = .closed
         task?.cancel()
+        giveBackRoom()
         context.fireChannelInactive()
     }
 
@@ -69,6 +76,8 @@ final class ConnectionHandler: ChannelInboundHandler {
             guard body.readableBytes + part.readableBytes <= limits.bodyBytesMax else {
                 return refuse(.tooLarge, head, context)
             }
+            guard room.take(part.readableBytes) else { return refuse(.tooManyBodies, head, context) }
+            roomTaken += part.readableBytes
             // The state must not hold a second reference while the buffer grows.
             state = .waiting
             if body.readableBytes == 0 { body = part } else { body.writeBuffer(&part) }
@@ -95,8 +104,30 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
     }
 
-    /// What is no HTTP has been answered with 400 by `HTTPServerProtocolErrorHandler`.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    /// What is no HTTP, or a head that did not arrive in time, is told so; any other error ends the connection.
+    ///
+    /// The decoder's error has made the pipeline ready for an answer, also where no request had begun for it.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? HTTPParserError else {
+            // The rest of what the decoder has given up on.
+            if case .draining = state, error is ByteToMessageDecoderError { return }
+            return context.close(promise: nil)
+        }
+        let head: HTTPRequestHead?
+        switch state {
+        case .waiting: head = nil
+        case .receiving(let begun, _): head = begun
+        case .answering, .draining, .closed: return context.close(promise: nil)
+        }
+        switch error {
+        case .headerOverflow: refuse(.headTooLarge, head, context)
+        case .invalidEOFState where hasHeadTimedOut: refuse(.slowRequest, head, context)
+        case .invalidEOFState: return context.close(promise: nil)
+        default: refuse(.noHTTP, head, context)
+        }
+        // So that the client sees the end at once, and still gets to read the answer while it sends.
+        context.close(mode: .output, promise: nil)
+    }
 
     // MARK: Request
 
@@ -115,7 +146,9 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private func answer(_ head: HTTPRequestHead, _ body: ByteBuffer, _ context: ChannelHandlerContext) {
         deadline = .distantFuture
-        state = .answering(isHead: head.method == .HEAD, isKeepAlive: head.isKeepAlive)
+        // The decoder reads nothing behind a request for another protocol; the client's next one would never be seen.
+        let isLast = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+        state = .answering(isHead: head.method == .HEAD, isKeepAlive: head.isKeepAlive && !isLast)
         let request = EdgeRequest(
             method: head.method, target: head.uri, headers: head.headers, body: body, peer: peer)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -128,15 +161,21 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
     }
 
-    private func refuse(_ error: EdgeError, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    private func refuse(_ error: EdgeError, _ head: HTTPRequestHead?, _ context: ChannelHandlerContext) {
         state = .draining
-        let response = responder.refuse(error, target: head.uri, headers: head.headers, peer: peer)
+        giveBackRoom()
+        let response = responder.refuse(error, target: head?.uri, headers: head?.headers, peer: peer)
         writeHead(response, length: Self.length(of: response), isKeepAlive: false, context)
-        if head.method != .HEAD, case .bytes(let bytes) = response.body {
+        if head?.method != .HEAD, case .bytes(let bytes) = response.body {
             context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         allow(ConnectionLimits.drainTimeout)
+    }
+
+    private func giveBackRoom() {
+        room.giveBack(roomTaken)
+        roomTaken = 0
     }
 
     // MARK: Answer
@@ -144,6 +183,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private func write(_ response: EdgeResponse, _ context: ChannelHandlerContext) {
         guard case .answering(let isHead, let wantsKeepAlive) = state else { return }
         task = nil
+        giveBackRoom()
         let isKeepAlive = wantsKeepAlive && !response.closes
         writeHead(response, length: Self.length(of: response), isKeepAlive: isKeepAlive, context)
         allow(limits.bodyTimeout)
@@ -222,8 +262,13 @@ final class ConnectionHandler: ChannelInboundHandler {
     func check(_ now: NIODeadline) {
         guard now >= deadline, let context else { return }
         deadline = .distantFuture
-        if case .receiving(let head, _) = state { return refuse(.slowRequest, head, context) }
-        context.close(promise: nil)
+        switch state {
+        case .receiving(let head, _): refuse(.slowRequest, head, context)
+        case .waiting where isHeadArriving:
+            hasHeadTimedOut = true
+            context.pipeline.fireErrorCaught(HTTPParserError.invalidEOFState)
+        default: context.close(promise: nil)
+        }
     }
 
     /// Ends a connection on which nothing is going on; others end after their answer.

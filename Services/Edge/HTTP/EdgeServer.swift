@@ -42,6 +42,8 @@ final class EdgeServer: Sendable {
         let bounds = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, sweepers))
         let open = OpenCount(max: connectionsMax)
         self.open = open
+        // One body always fits.
+        let room = BodyRoom(bytesMax: max(limits.bodiesBytesMax, limits.bodyBytesMax))
         channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -56,10 +58,17 @@ final class EdgeServer: Sendable {
                     try pipeline.addHandler(ByteWatcher())
                     var encoder = HTTPResponseEncoder.Configuration()
                     encoder.automaticallySetFramingHeaders = false
-                    try pipeline.configureHTTPServerPipeline(withEncoderConfiguration: encoder)
+                    var decoder = NIOHTTPDecoderLimitConfiguration()
+                    decoder.maxHeaderFieldSize = ConnectionLimits.headLineBytesMax
+                    decoder.maxHeaderListSize = ConnectionLimits.headBytesMax
+                    decoder.maxHeaderFieldCount = ConnectionLimits.headFieldsMax
+                    // The connection answers what is no HTTP itself, in our words.
+                    try pipeline.configureHTTPServerPipeline(
+                        withErrorHandling: false, withEncoderConfiguration: encoder,
+                        withDecoderLimitConfiguration: decoder)
                     try pipeline.addHandler(
                         ConnectionHandler(
-                            responder: responder, limits: limits, writer: files, sweeper: sweeper.value))
+                            responder: responder, limits: limits, writer: files, sweeper: sweeper.value, room: room))
                 }
             }
             .bind(host: address, port: port).get()

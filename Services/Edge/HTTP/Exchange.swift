@@ -45,9 +45,17 @@ protocol EdgeResponder: Sendable {
 /// Bounds of one connection.
 struct ConnectionLimits: Sendable {
     let bodyBytesMax: Int
+    /// Bodies of all connections that are being collected or answered, in bytes; what is beyond it is refused with 503.
+    var bodiesBytesMax = 128 << 20
     let headTimeout: TimeAmount
     let bodyTimeout: TimeAmount
     let idleTimeout: TimeAmount
+    /// The target, or one field's name and value, in bytes: room for a filter of several hundred ids.
+    static let headLineBytesMax = 32 << 10
+    /// The target and all fields of a head, in bytes. Together with the claims of a token, which go along decoded, they
+    /// have to fit into a header of the bus (60 KiB).
+    static let headBytesMax = 40 << 10
+    static let headFieldsMax = 256
     /// How long the rest of a refused body is read and dropped, so that the client gets to see the refusal.
     static let drainTimeout = TimeAmount.seconds(2)
 }

@@ -6,8 +6,8 @@ struct RequestTarget: Sendable {
     /// Without the `?`.
     let query: String
 
-    /// Longest target, in bytes.
-    static let bytesMax = 64 << 10
+    /// Longest target, in bytes: as long as the longest line of a head.
+    static let bytesMax = ConnectionLimits.headLineBytesMax
 
     /// Nil for what is not `/path` or `/path?query`. The absolute form is reduced to it, as RFC 9112 asks of servers.
     init?(_ target: String) {

@@ -28,10 +28,17 @@ struct EdgeError: Error, Sendable {
     static let notFound = EdgeError(status: 404, code: "not_found", message: "There is nothing at this address")
     static let tooManyRequests = EdgeError(
         status: 429, code: "over_request_rate_limit", message: "Request rate limit reached", retryAfterSeconds: 1)
+    static let tooManyBodies = EdgeError(
+        status: 503, code: "service_unavailable",
+        message: "The service is not available, please retry after a moment.", retryAfterSeconds: 1, closes: true)
     static let slowRequest = EdgeError(
         status: 408, code: "request_not_finished", message: "The request did not arrive in time", closes: true)
     static let badTarget = EdgeError(
         status: 400, code: "bad_request", message: "The request's target cannot be read", closes: true)
+    static let noHTTP = EdgeError(
+        status: 400, code: "bad_request", message: "The request is no valid HTTP", closes: true)
+    static let headTooLarge = EdgeError(
+        status: 431, code: "request_head_too_large", message: "The request's head is too large", closes: true)
 
     static func methodNotAllowed(_ allow: String) -> EdgeError {
         EdgeError(status: 405, code: "method_not_allowed", message: "The method is not allowed here", allow: allow)

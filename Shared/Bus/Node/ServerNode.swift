@@ -220,6 +220,11 @@ final class ServerNode {
             reply = OutboundReply(
                 header: ReplyHeader(code: .payloadTooLarge, executed: .yes, message: "the reply is too large"))
         }
+        if reply.header.byteCountMax > configuration.limits.headerBytesMax {
+            reply = OutboundReply(
+                header: ReplyHeader(
+                    code: .payloadTooLarge, executed: .yes, message: "the header of the reply is too large"))
+        }
         // A handler sees only that its task was cancelled; the caller is told why.
         if reply.header.code == .cancelled, let deadline = running[key]?.deadline, loop.now >= deadline {
             reply.header.code = .deadlineExceeded

@@ -75,6 +75,10 @@ final class TargetNode {
         guard !call.isCancelled.load(ordering: .relaxed) else {
             return call.finish(.failure(BusError(.cancelled, executed: .no)))
         }
+        guard call.header.byteCountMax <= configuration.limits.headerBytesMax else {
+            return call.finish(
+                .failure(BusError(.payloadTooLarge, executed: .no, "the request's header is too large")))
+        }
         counters.requests &+= 1
         calls[call.id] = call
         let isKeyed = call.method.repeatability == .keyed && !call.header.idempotencyKey.isEmpty
