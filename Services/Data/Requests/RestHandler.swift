@@ -55,8 +55,10 @@ package struct RestHandler: Sendable {
             let write = RestWrite(request: request, method: method, query: query, planner: planner, engine: engine)
             reply = try await write.answer(qualified)
         case .options:
+            let allowed = Self.allowed(try planner.relation(qualified))
+            // Also for callers that name no origin, of whom the edge says nothing.
             return FinishedReply(
-                status: 200, fields: [HTTPField("allow", Self.allowed(try planner.relation(qualified)))])
+                status: 200, fields: [HTTPField("allow", allowed), HTTPField("access-control-allow-origin", "*")])
         }
         if request.head["accept-profile"] ?? request.head["content-profile"] != nil || schema.exposedSchemas.count > 1,
             reply["content-type"] != nil
