@@ -124,7 +124,11 @@ let package = Package(
         tests("Data", ["MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletWire"]),
         tests("Database", ["MartletDatabase"]),
         tests(
-            "Edge", ["MartletAccessTokens", "MartletEdge", "MartletJSON", "MartletWire", nioCore, nioHTTP1, nioPosix]),
+            "Edge",
+            [
+                "MartletAccessTokens", "MartletEdge", "MartletJSON", "MartletWire", logging, nioCore, nioHTTP1,
+                nioPosix,
+            ]),
         tests("JSON", ["MartletJSON"]),
         tests(
             "ServiceKit",

@@ -51,7 +51,9 @@ package struct EdgeService: MartletService {
 
     package func run() async throws {
         let (context, settings) = (context, context.settings)
-        let refresher = KeyRefresher(bus: context.bus, verifier: gatekeeper.verifier, logger: context.logger)
+        let bus = context.bus
+        let refresher = KeyRefresher(
+            verifier: gatekeeper.verifier, logger: context.logger, ask: { try await PublishedKeys.asked(over: bus) })
         let pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
         let count = ConnectionCount()

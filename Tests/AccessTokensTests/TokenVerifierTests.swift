@@ -190,6 +190,26 @@ import Testing
         #expect(verified.role == role)
     }
 
+    @Test func `With its keys an issuer's name becomes the rule, also for tokens that were accepted before`() throws {
+        let verifier = try forge.verifier(rules: TokenRules())
+        let foreign = try forge.token(["iss": "https://elsewhere.example/auth/v1"])
+        let minted = TokenForge.hmac(["iss": "https://elsewhere.example/auth/v1"])
+        for token in [foreign, minted] {
+            guard case .valid = verifier.verify(token, now: TokenForge.now) else {
+                Issue.record("refused without a rule")
+                return
+            }
+        }
+        try verifier.replaceKeys(jwks: ["keys": [.object(forge.key.publicJWK)]], issuer: TokenForge.issuer)
+        #expect(verifier.rules.issuer == TokenForge.issuer)
+        #expect(verifier.verify(foreign, now: TokenForge.now) == .invalid(.claims))
+        #expect(verifier.verify(minted, now: TokenForge.now) == .invalid(.claims))
+        guard case .valid = verifier.verify(try forge.token(), now: TokenForge.now) else {
+            Issue.record("our own token was refused")
+            return
+        }
+    }
+
     @Test func `Without a legacy secret HS256 is no algorithm of ours`() throws {
         let verifier = try TokenVerifier(rules: TokenRules())
         try verifier.replaceKeys(jwks: ["keys": [.object(forge.key.publicJWK)]])

@@ -171,13 +171,56 @@ def test_forged_tokens_get_the_contracts_answers(example):
         assert (status, body["error_code"]) == (403, "bad_jwt"), (name, status, body)
 
 
+def minted(stack, claims: dict) -> str:
+    """A token that an application mints itself, under the project's secret."""
+    secret = stack.keys["jwt_secret"].encode()
+    signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{signed}.{encoded(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}"
+
+
+def test_a_token_must_be_of_our_issuer_or_say_nothing(example):
+    somebody = person(example)
+    genuine = decoded(somebody.auth.get_session().access_token.split(".")[1])
+    assert genuine["iss"].endswith("/auth/v1")
+    path = "/rest/v1/customers?select=id"
+    anonymous = {name: value for name, value in genuine.items() if name != "iss"}
+    for claims in (genuine, anonymous):
+        assert call(example, "GET", path, token=minted(example, claims))[0] == 200
+    for issuer in ("https://elsewhere.example/auth/v1", genuine["iss"] + "/", ""):
+        token = minted(example, {**genuine, "iss": issuer})
+        status, headers, body = call(example, "GET", path, token=token)
+        assert (status, body["code"]) == (401, "PGRST303"), (issuer, body)
+        assert headers["WWW-Authenticate"].startswith("Bearer")
+        status, _, body = call(example, "GET", "/auth/v1/user", token=token)
+        assert (status, body["error_code"]) == (403, "bad_jwt"), (issuer, body)
+    # A key of the project is no user: who issued it does not matter.
+    key = minted(example, {"role": "service_role", "iss": "supabase", "iat": 1, "exp": genuine["exp"]})
+    assert call(example, "GET", path, key=key)[0] == 200
+
+
+def test_what_is_wrong_with_a_token_is_said(example):
+    for token, code, message in (
+            ("", "PGRST301", "Empty JWT is sent in Authorization header"),
+            ("rubbish", "PGRST301", "Expected 3 parts in JWT; got 1"),
+            ("a.b.c.d", "PGRST301", "Expected 3 parts in JWT; got 4"),
+            ("a.b.c", "PGRST301", "JWT cryptographic operation failed"),
+            (minted(example, {"role": "authenticated", "exp": "soon"}), "PGRST303",
+             "The JWT 'exp' claim must be a number"),
+            (minted(example, {"role": "authenticated", "exp": 1}), "PGRST303", "JWT expired"),
+            (minted(example, {"role": "authenticated", "exp": time.time() + 900, "nbf": time.time() + 600}), "PGRST303",
+             "JWT not yet valid"),
+            (minted(example, {"role": "authenticated", "exp": time.time() + 900, "aud": 5}), "PGRST303",
+             "The JWT 'aud' claim must be a string or an array of strings")):
+        status, headers, body = call(example, "GET", "/rest/v1/customers", token=token,
+                                     headers={"Authorization": f"Bearer {token}"})
+        assert (status, body["code"], body["message"]) == (401, code, message)
+        assert headers["WWW-Authenticate"] == f'Bearer error="invalid_token", error_description="{message}"'
+
+
 def test_a_token_for_another_audience_is_no_user(example):
-    secret = example.keys["jwt_secret"].encode()
     claims = {"aud": "elsewhere", "role": "authenticated", "sub": user_id(person(example)),
               "exp": int(time.time()) + 600, "session_id": "00000000-0000-4000-8000-000000000000"}
-    signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
-    token = f"{signed}.{encoded(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}"
-    status, _, body = call(example, "GET", "/auth/v1/user", token=token)
+    status, _, body = call(example, "GET", "/auth/v1/user", token=minted(example, claims))
     assert status in (401, 403), body
 
 

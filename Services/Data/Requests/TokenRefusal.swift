@@ -14,9 +14,8 @@ extension RowError {
     private static func words(_ principal: Principal) -> (code: String, message: String, details: String?) {
         switch principal.tokenError {
         case "empty": return ("PGRST301", "Empty JWT is sent in Authorization header", nil)
-        case "parts":
-            let parts = principal.token.split(separator: ".", omittingEmptySubsequences: false).count
-            return ("PGRST301", "Expected 3 parts in JWT; got \(parts)", nil)
+        case let word where word.hasPrefix("parts:"):
+            return ("PGRST301", "Expected 3 parts in JWT; got \(word.dropFirst("parts:".count))", nil)
         case "key":
             return (
                 "PGRST301", "No suitable key or wrong key type", "None of the keys was able to decode the JWT"
@@ -29,7 +28,9 @@ extension RowError {
         case "claim_type:aud":
             return ("PGRST303", "The JWT 'aud' claim must be a string or an array of strings", nil)
         case let word where word.hasPrefix("claim_type:"):
-            return ("PGRST303", "The JWT '\(word.dropFirst("claim_type:".count))' claim must be a number", nil)
+            let claim = word.dropFirst("claim_type:".count)
+            let kind = ["exp", "nbf", "iat"].contains(claim) ? "a number" : "a string"
+            return ("PGRST303", "The JWT '\(claim)' claim must be \(kind)", nil)
         case "claims": return ("PGRST303", "Parsing claims failed", nil)
         default: return ("PGRST301", "JWT cryptographic operation failed", nil)
         }

@@ -53,6 +53,22 @@ struct Gatekeeper: Sendable {
         }
     }
 
+    /// Judges, and for a token by an unknown key once more after `learning` which keys there are now.
+    ///
+    /// Throws 503 when that cannot be had: a client whose good token were refused would sign its user out.
+    func principal(
+        of credentials: Credentials, route: Route, path: Substring, now: Int64, learning: () async -> Bool
+    ) async throws(EdgeError) -> Principal {
+        if case .principal(let principal) = try judge(credentials, route: route, path: path, now: now) {
+            return principal
+        }
+        guard await learning() else { throw EdgeError(.unavailable, retryAfterMilliseconds: 0) }
+        switch try judge(credentials, route: route, path: path, now: now) {
+        case .principal(let principal): return principal
+        case .unknownKey: return Self.refused(credentials)
+        }
+    }
+
     private enum Bearer {
         case none
         case token(String)
@@ -94,7 +110,7 @@ struct Gatekeeper: Sendable {
     }
 
     /// The principal of a token whose key is unknown even after asking again.
-    static func refused(_ credentials: Credentials) -> Principal {
+    private static func refused(_ credentials: Credentials) -> Principal {
         var principal = Principal(tokenStatus: .invalid, tokenError: TokenFault.key.word)
         if case .token(let token)? = credentials.authorization.map(bearer) { principal.token = token }
         return principal

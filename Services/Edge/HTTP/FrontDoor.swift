@@ -90,15 +90,9 @@ final class FrontDoor: EdgeResponder {
             credentials.apiKey = target.parameter("apikey")
         }
         credentials.authorization = request.headers.first(name: "authorization")
-        let now = Int64(time(nil))
-        if case .principal(let principal) = try gatekeeper.judge(credentials, route: route, path: path, now: now) {
-            return principal
-        }
-        await refresher.refreshForUnknownKey()
-        switch try gatekeeper.judge(credentials, route: route, path: path, now: now) {
-        case .principal(let principal): return principal
-        case .unknownKey: return Gatekeeper.refused(credentials)
-        }
+        return try await gatekeeper.principal(
+            of: credentials, route: route, path: path, now: Int64(time(nil)),
+            learning: { [refresher] in await refresher.refreshForUnknownKey() })
     }
 
     private func forward(

@@ -14,9 +14,9 @@ package final class TokenVerifier: Sendable {
         /// Rises with every change of the keys, so that a token verified under the old ones is not cached under the new.
         var keysVersion: UInt64 = 0
         var cache: SignatureCache
+        var rules: TokenRules
     }
 
-    package let rules: TokenRules
     private let secret: HMACSecret?
     /// Keys that stay whatever the auth service publishes, by key ID.
     private let fixedKeys: [String: VerificationKey]
@@ -28,7 +28,6 @@ package final class TokenVerifier: Sendable {
     package init(
         legacySecret: String? = nil, fixedKeys: JSONValue? = nil, rules: TokenRules = TokenRules()
     ) throws(KeyError) {
-        self.rules = rules
         if let legacySecret {
             secret = try HMACSecret(legacySecret)
         } else {
@@ -39,16 +38,19 @@ package final class TokenVerifier: Sendable {
             for key in try VerificationKey.set(from: fixedKeys) { keys[key.id] = key }
         }
         self.fixedKeys = keys
-        state = Mutex(State(keys: keys, cache: SignatureCache()))
+        state = Mutex(State(keys: keys, cache: SignatureCache(), rules: rules))
     }
 
     /// Verifies against another set of keys from now on. What the cache holds of the old ones is forgotten.
     /// Keys of a type that we do not verify are skipped, as RFC 7517, section 5, asks.
-    package func replaceKeys(jwks: JSONValue) throws(KeyError) {
+    ///
+    /// - Parameter issuer: whose keys they are: user tokens must be this issuer's from now on. Nil changes no rule.
+    package func replaceKeys(jwks: JSONValue, issuer: String? = nil) throws(KeyError) {
         var keys = fixedKeys
         for key in try VerificationKey.set(from: jwks) { keys[key.id] = key }
         state.withLock { state in
             state.keys = keys
+            if let issuer { state.rules.issuer = issuer }
             state.keysVersion &+= 1
             state.cache.removeAll()
         }
@@ -56,6 +58,8 @@ package final class TokenVerifier: Sendable {
 
     /// The key IDs that are known now.
     package var keyIDs: Set<String> { state.withLock { Set($0.keys.keys) } }
+
+    package var rules: TokenRules { state.withLock { $0.rules } }
 
     /// Forgets what is cached for one session: it was revoked.
     package func forget(sessionID: String) {
@@ -67,13 +71,14 @@ package final class TokenVerifier: Sendable {
     /// - Parameter now: Unix time in seconds.
     package func verify(_ token: String, now: Int64) -> TokenVerdict {
         let text = TokenText(text: token)
-        if let cached = state.withLock({ $0.cache.token(for: text) }) {
-            if let fault = cached.timeFault(now: now) { return .invalid(fault) }
-            return judge(cached)
+        let (known, rules) = state.withLock { ($0.cache.token(for: text), $0.rules) }
+        if let known {
+            if let fault = known.timeFault(now: now) { return .invalid(fault) }
+            return Self.judge(known, by: rules)
         }
         do throws(TokenFault) {
             let compact = try CompactToken(token)
-            let (keys, version) = state.withLock { ($0.keys, $0.keysVersion) }
+            let (keys, rules, version) = state.withLock { ($0.keys, $0.rules, $0.keysVersion) }
             let verified: VerifiedToken
             if let key = compact.keyID.flatMap({ keys[$0] }) {
                 guard compact.algorithm == key.algorithm, accepts(compact, by: key) else { throw .key }
@@ -90,13 +95,13 @@ package final class TokenVerifier: Sendable {
             state.withLock { state in
                 if state.keysVersion == version { state.cache.insert(verified, for: text) }
             }
-            return judge(verified)
+            return Self.judge(verified, by: rules)
         } catch {
             return .invalid(error)
         }
     }
 
-    private func judge(_ token: VerifiedToken) -> TokenVerdict {
+    private static func judge(_ token: VerifiedToken, by rules: TokenRules) -> TokenVerdict {
         rules.acceptsAudience(of: token) ? .valid(token) : .invalid(.audience)
     }
 
