@@ -25,8 +25,21 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
     private static let directory: String = {
         var template = Array("/tmp/martlet-bus-XXXXXX".utf8CString)
         guard let path = mkdtemp(&template) else { return "/tmp" }
+        // Shared by all tests of the process, so it goes when the process does.
+        atexit { removeFolder(Transport.directory) }
         return String(cString: path)
     }()
+}
+
+/// Removes a folder of ours and the files in it.
+func removeFolder(_ path: String) {
+    guard path.hasPrefix("/tmp/martlet-"), let folder = opendir(path) else { return }
+    while let entry = readdir(folder) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if name != ".", name != ".." { unlink("\(path)/\(name)") }
+    }
+    closedir(folder)
+    rmdir(path)
 }
 
 /// Observations of one node, kept for the test to look at.

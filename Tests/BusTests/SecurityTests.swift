@@ -164,6 +164,7 @@ struct SecurityTests {
         var template = Array("/tmp/martlet-keys-XXXXXX".utf8CString)
         let path = try #require(mkdtemp(&template))
         let directory = String(cString: path)
+        defer { removeFolder(directory) }
         let keys = try CurveKeyPair.make()
         try keys.save(.auth, directory: directory)
         #expect(try CurveKeyPair.load(.auth, directory: directory) == keys)

@@ -8,6 +8,8 @@ import threading
 
 # How long a service may be away without any request failing.
 PARKED_SECONDS = 2.5
+# A killed process's connections stay open until the system has taken it down: requests may still be put on them.
+TAKEN_DOWN_SECONDS = 0.25
 
 
 class Ledger:
@@ -81,7 +83,7 @@ class Failure:
         over = [outage for outage in outages if outage.overlaps(self.begun, self.ended)]
         if any(outage.is_long() for outage in over):
             return f"outage of {PARKED_SECONDS} s or more"
-        if not self.is_repeatable and any(self.begun <= outage.killed for outage in over):
+        if not self.is_repeatable and any(self.begun <= outage.killed + TAKEN_DOWN_SECONDS for outage in over):
             return "without a key, in flight at the kill"
         return None
 
