@@ -126,10 +126,16 @@ let package = Package(
         tests(
             "Edge",
             [
-                "MartletAccessTokens", "MartletEdge", "MartletJSON", "MartletWire", logging, nioCore, nioHTTP1,
-                nioPosix,
+                "MartletAccessTokens", "MartletBus", "MartletEdge", "MartletJSON", "MartletServiceKit", "MartletWire",
+                logging, nioCore, nioHTTP1, nioPosix,
             ]),
         tests("JSON", ["MartletJSON"]),
+        tests(
+            "Notification",
+            [
+                "MartletAccessTokens", "MartletBus", "MartletDatabase", "MartletJSON", "MartletNotification",
+                "MartletServiceKit", "MartletWire", logging, nioCore,
+            ]),
         tests(
             "ServiceKit",
             ["MartletBus", "MartletJSON", "MartletServiceKit", "MartletWire", logging, nioCore, serviceLifecycle]),
@@ -153,7 +159,9 @@ let package = Package(
         + service(
             "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])
         + service("Logic", executable: "martlet-logic", [])
-        + service("Notification", executable: "martlet-notification", [])
+        + service(
+            "Notification", executable: "martlet-notification",
+            ["MartletAccessTokens", "MartletDatabase", "MartletJSON", nioCore])
         + benchmarks,
     swiftLanguageModes: [.v6]
 )

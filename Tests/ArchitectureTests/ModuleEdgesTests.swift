@@ -18,7 +18,10 @@ struct ModuleEdgesTests {
         "SwiftProtobuf": ["Shared/Wire/"],
         "Crypto": ["Shared/AccessTokens/", "Services/Auth/"],
         "MartletSQL": ["Services/Data/", "Services/Martlet/"],
-        "MartletDatabase": ["Services/Auth/", "Services/Data/", "Shared/SQLTranslation/", "Shared/TestKit/"],
+        "MartletDatabase": [
+            "Services/Auth/", "Services/Data/", "Services/Notification/", "Shared/SQLTranslation/", "Shared/TestKit/",
+        ],
+        "NIOWebSocket": ["Services/Edge/"],
         "MartletEdge": ["Services/Edge/Executable/", "Services/Martlet/"],
         "MartletAuth": ["Services/Auth/Executable/", "Services/Martlet/"],
         "MartletData": ["Services/Data/Executable/", "Services/Martlet/"],
