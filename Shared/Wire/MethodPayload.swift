@@ -46,6 +46,56 @@ extension Martlet_Wire_V1_UsersDeleteReply: MethodPayload {
     package var payload: ByteBuffer { encode(self) }
 }
 
+extension Martlet_Wire_V1_LogPullRequest: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_LogPullReply: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_VisibleRequest: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_VisibleReply: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_FeedDescribeRequest: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_FeedDescribeReply: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_RealtimeSendRequest: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_RealtimeSendReply: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_RealtimeReceiveRequest: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_RealtimeReceiveReply: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
 private func decode<Payload: Message>(_ payload: ByteBuffer) throws(WireError) -> Payload {
     do {
         return try Payload(serializedBytes: Array(payload.readableBytesView))

@@ -66,8 +66,31 @@ package enum MethodRegistry {
     package static let usersDelete = Method(
         id: 6, name: "data.users.delete", repeatability: .idempotent, priority: .interactive,
         defaultBudgetMilliseconds: 5_000, callers: [.auth], route: .any)
+    /// Entries of a stream of data's change log after a cursor.
+    package static let logPull = Method(
+        id: 7, name: "data.log.pull", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 5_000, callers: [.logic, .notification, .operator], route: .any)
+    /// Which claim sets may see which changes of the log (D33).
+    package static let visible = Method(
+        id: 8, name: "data.visible", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 5_000, callers: [.notification], route: .any)
+    /// The published tables, and the log's head at the time of the answer.
+    package static let feedDescribe = Method(
+        id: 9, name: "data.feed.describe", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 5_000, callers: [.notification], route: .any)
+    /// What the sockets of one edge sent, in order.
+    package static let realtimeSend = Method(
+        id: 10, name: "realtime.send", repeatability: .none, priority: .interactive,
+        defaultBudgetMilliseconds: 10_000, callers: [.edge], route: .any)
+    /// Waits for what the sockets of one edge are to be sent.
+    package static let realtimeReceive = Method(
+        id: 11, name: "realtime.receive", repeatability: .none, priority: .interactive,
+        defaultBudgetMilliseconds: 20_000, callers: [.edge], route: .any)
 
-    package static let all: [Method] = [httpRead, httpWrite, systemStatus, authKeys, usersPut, usersDelete]
+    package static let all: [Method] = [
+        httpRead, httpWrite, systemStatus, authKeys, usersPut, usersDelete, logPull, visible, feedDescribe, realtimeSend,
+        realtimeReceive,
+    ]
 
     /// The method with this number, or nil.
     package static func method(id: UInt32) -> Method? { byID[id] }
