@@ -107,5 +107,24 @@ enum PostgresPlatform {
         grant select, insert, update, delete on martlet.idempotency to authenticator;
         """
 
-    static let all = [roles, schemas, authentication, records]
+    /// The change log. No request role may touch it: what requests write comes in through `martlet.capture()`.
+    static let log = """
+        create table if not exists martlet.log (
+            stream text not null, epoch bigint not null, seq bigint not null, id uuid not null, type text not null,
+            key text not null, at bigint not null, tx uuid not null, headers text not null, body bytea not null,
+            primary key (stream, epoch, seq));
+        create table if not exists martlet.log_head (
+            stream text primary key, epoch bigint not null, head bigint not null, trimmed bigint not null,
+            bytes bigint not null, holder text not null default '', fence bigint not null default 0,
+            expires_at timestamptz not null default '-infinity');
+        create table if not exists martlet.meta (key text primary key, value text not null);
+        -- Without a cache the numbers of two connections stand in the order in which they were drawn.
+        create sequence if not exists martlet.outbox_id cache 1;
+        create table if not exists martlet.outbox (
+            id bigint primary key default nextval('martlet.outbox_id'), xid xid8 not null default pg_current_xact_id(),
+            stream text not null, type text not null, relation text[] not null, at bigint not null,
+            record text, old_record text, headers text not null);
+        """
+
+    static let all = [roles, schemas, authentication, records, log]
 }

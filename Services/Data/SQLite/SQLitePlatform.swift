@@ -24,6 +24,13 @@ enum SQLitePlatform {
             status INTEGER, fields TEXT, body BLOB, created_at INTEGER NOT NULL,
             UNIQUE (principal, method, key)) STRICT;
         CREATE INDEX IF NOT EXISTS martlet_idempotency_created_at ON martlet_idempotency (created_at);
+        CREATE TABLE IF NOT EXISTS martlet_log (
+            stream TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+            key TEXT NOT NULL, at INTEGER NOT NULL, tx TEXT NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL,
+            PRIMARY KEY (stream, epoch, seq)) STRICT, WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS martlet_log_head (
+            stream TEXT PRIMARY KEY, epoch INTEGER NOT NULL, head INTEGER NOT NULL, trimmed INTEGER NOT NULL,
+            bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         """
 
     /// Brings the file into shape and reads its catalogue.
