@@ -68,7 +68,7 @@ package final class Bus: Sendable {
         routeKey: UInt64 = 0, deadline: ContinuousClock.Instant? = nil
     ) async throws(BusError) -> (header: ReplyHeader, payload: ByteBuffer) {
         let budget =
-            deadline.map { ContinuousClock.now.duration(to: $0) }
+            deadline.map { BusSpan(ContinuousClock.now.duration(to: $0)) }
             ?? .milliseconds(Int64(method.defaultBudgetMilliseconds))
         let call = PendingCall(
             id: CallID(rawValue: nextCall.wrappingAdd(1, ordering: .relaxed).oldValue), method: method, target: target,

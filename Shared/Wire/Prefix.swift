@@ -88,14 +88,10 @@ package struct Prefix: Sendable, Equatable {
         guard let rawKind = buffer.readInteger(as: UInt8.self), let kind = FrameKind(rawValue: rawKind) else {
             throw .unknownKind
         }
-        guard let flags = buffer.readInteger(as: UInt8.self), let priority = buffer.readInteger(as: UInt8.self),
-            let attempt = buffer.readInteger(as: UInt8.self),
-            let headerLength = buffer.readInteger(endianness: .little, as: UInt16.self),
-            let requestID = buffer.readInteger(endianness: .little, as: UInt64.self),
-            let methodID = buffer.readInteger(endianness: .little, as: UInt32.self),
-            buffer.readInteger(endianness: .little, as: UInt32.self) != nil,
-            let budget = buffer.readInteger(endianness: .little, as: UInt64.self),
-            let routeKey = buffer.readInteger(endianness: .little, as: UInt64.self)
+        guard
+            let (flags, priority, attempt) = buffer.readMultipleIntegers(as: (UInt8, UInt8, UInt8).self),
+            let (headerLength, requestID, methodID, _, budget, routeKey) = buffer.readMultipleIntegers(
+                endianness: .little, as: (UInt16, UInt64, UInt32, UInt32, UInt64, UInt64).self)
         else { throw .truncated }
         guard buffer.readableBytes >= Int(headerLength) else { throw .truncated }
         self.init(
@@ -105,16 +101,9 @@ package struct Prefix: Sendable, Equatable {
     }
 
     package func write(to buffer: inout ByteBuffer) {
-        buffer.writeInteger(Self.magic, endianness: .little)
-        buffer.writeInteger(kind.rawValue)
-        buffer.writeInteger(flags.rawValue)
-        buffer.writeInteger(priority)
-        buffer.writeInteger(attempt)
-        buffer.writeInteger(headerLength, endianness: .little)
-        buffer.writeInteger(requestID, endianness: .little)
-        buffer.writeInteger(methodID, endianness: .little)
-        buffer.writeInteger(UInt32(0), endianness: .little)
-        buffer.writeInteger(budgetMicroseconds, endianness: .little)
-        buffer.writeInteger(routeKey, endianness: .little)
+        buffer.writeMultipleIntegers(
+            Self.magic, UInt16(flags.rawValue) << 8 | UInt16(kind.rawValue),
+            UInt16(attempt) << 8 | UInt16(priority), headerLength, requestID, methodID, UInt32(0), budgetMicroseconds,
+            routeKey, endianness: .little)
     }
 }

@@ -29,8 +29,14 @@ struct FieldWriter {
 
     /// Writes an element of a repeated field, also when it is empty.
     mutating func always(_ number: UInt32, _ value: String) {
-        key(number, .bytes)
-        raw(UInt64(value.utf8.count))
+        let count = value.utf8.count
+        if number < 16, count < 0x80 {
+            // Nearly every field of ours: key and length have a byte each.
+            buffer.writeMultipleIntegers(UInt8(number) << 3 | FieldWireType.bytes.rawValue, UInt8(count))
+        } else {
+            key(number, .bytes)
+            raw(UInt64(count))
+        }
         buffer.writeString(value)
     }
 
@@ -93,8 +99,14 @@ struct FieldReader {
     }
 
     mutating func text(_ type: FieldWireType) throws(WireError) -> String {
-        let slice = try message(type)
-        guard let text = String(validating: slice.readableBytesView, as: UTF8.self) else { throw .badHeader }
+        guard type == .bytes, let length = Int(exactly: try rawVarint()), length <= buffer.readableBytes else {
+            throw .badHeader
+        }
+        let text = unsafe buffer.withUnsafeReadableBytes { bytes in
+            unsafe String(validating: UnsafeRawBufferPointer(rebasing: bytes[..<length]), as: UTF8.self)
+        }
+        guard let text else { throw .badHeader }
+        buffer.moveReaderIndex(forwardBy: length)
         return text
     }
 
@@ -119,12 +131,21 @@ struct FieldReader {
 
     private mutating func rawVarint() throws(WireError) -> UInt64 {
         var value: UInt64 = 0
-        for shift in stride(from: UInt64(0), to: 70, by: 7) {
-            guard let byte = buffer.readInteger(as: UInt8.self) else { throw .badHeader }
-            guard shift < 63 || byte <= 1 else { throw .badHeader }
-            value |= UInt64(byte & 0x7F) << shift
-            if byte & 0x80 == 0 { return value }
+        // One look at the buffer for the whole number, not one a byte.
+        let length = unsafe buffer.withUnsafeReadableBytes { bytes -> Int? in
+            for index in 0..<min(bytes.count, Self.varintBytesMax) {
+                let byte = unsafe bytes[index]
+                guard index < Self.varintBytesMax - 1 || byte <= 1 else { return nil }
+                value |= UInt64(byte & 0x7F) << (7 * UInt64(index))
+                if byte & 0x80 == 0 { return index + 1 }
+            }
+            return nil
         }
-        throw .badHeader
+        guard let length else { throw .badHeader }
+        buffer.moveReaderIndex(forwardBy: length)
+        return value
     }
+
+    /// 64 bits in groups of seven.
+    private static let varintBytesMax = 10
 }

@@ -57,6 +57,17 @@ def context_switches(pid):
     return total
 
 
+def cpu_nanoseconds(pid):
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/schedstat") as file:
+                total += int(file.read().split()[0])
+        except FileNotFoundError:
+            pass
+    return total
+
+
 def allocations(path):
     with open(path, "rb") as file:
         return struct.unpack("<Q", file.read(8))[0]
@@ -77,7 +88,8 @@ def exchange_once(program, keys, address, size, in_flight, seconds, counter=None
             env=environment)
 
     def totals():
-        return sum(context_switches(p.pid) for p in running), sum(allocations(f) for f in files)
+        return (sum(context_switches(p.pid) for p in running), sum(allocations(f) for f in files),
+                sum(cpu_nanoseconds(p.pid) for p in running))
 
     server = start("server", server_public, server_secret, client_public)
     running = [server]
@@ -86,12 +98,13 @@ def exchange_once(program, keys, address, size, in_flight, seconds, counter=None
         client = start("client", client_public, client_secret, server_public, str(size), str(in_flight), str(seconds))
         running.append(client)
         expect(client, "measuring")
-        switches, mallocs = totals()
+        switches, mallocs, cpu = totals()
         result = json.loads(client.stdout.readline())
-        switches_after, mallocs_after = totals()
+        switches_after, mallocs_after, cpu_after = totals()
         requests = max(1, result["requests"])
         result["switches"] = (switches_after - switches) / requests
         result["mallocs"] = (mallocs_after - mallocs) / requests
+        result["cpu_us"] = (cpu_after - cpu) / requests / 1000
         return result
     finally:
         for process in reversed(running):
@@ -138,7 +151,7 @@ def measure(options, directory):
     keys = [tuple(line.split()) for line in lines]
     print("load before:", " ".join(f"{value:.2f}" for value in os.getloadavg()))
     print(f"{'case':16} {'p50':>6} {'p99':>6} {'rate':>6}   {'C p50 µs':>9} {'C p99 µs':>9} {'C /s':>8}"
-          f"   {'switches':>8} {'(C)':>6} {'mallocs':>8} {'(C)':>6}  bars")
+          f"   {'switches':>8} {'(C)':>6} {'mallocs':>8} {'(C)':>6} {'CPU µs':>7} {'(C)':>6}  bars")
     failed = 0
     number = 0
     for case in CASES:
@@ -172,7 +185,8 @@ def measure(options, directory):
         print(f"{transport} {size:>6} x{in_flight:<5} {p50:6.2f} {p99:6.2f} {rate:6.2f}   "
               f"{median(theirs, 'p50_us'):9.1f} {median(theirs, 'p99_us'):9.1f} {median(theirs, 'per_s'):8.0f}   "
               f"{median(ours, 'switches'):8.2f} {median(theirs, 'switches'):6.2f} "
-              f"{counted[0]['mallocs']:8.1f} {counted[1]['mallocs']:6.1f}  {'ok' if passed else 'MISSED'}", flush=True)
+              f"{counted[0]['mallocs']:8.1f} {counted[1]['mallocs']:6.1f} "
+              f"{median(ours, 'cpu_us'):7.1f} {median(theirs, 'cpu_us'):6.1f}  {'ok' if passed else 'MISSED'}", flush=True)
         if rods:
             against = statistics.median(b["per_s"] / r["per_s"] for b, r in zip(theirs, rods))
             print(f"{'':16} C against the rod: rate {against:.2f}")

@@ -81,8 +81,10 @@ final class EventNode {
                 unsafe try? publisher.socket.send(bytes, more: true)
             }
             guard outcome == .sent else { continue }
-            _ = try? loop.scratch.send(on: publisher.socket, Prefix(kind: .event), payload: payload) {
-                header.encode(into: &$0)
+            unsafe loop.scratch.withFrame(Prefix(kind: .event), { header.encode(into: &$0) }) { head in
+                unsafe payload.withUnsafeReadableBytes { body in
+                    _ = unsafe try? publisher.socket.send(head, body)
+                }
             }
             loop.touch(publisherSources[index])
         }
@@ -150,10 +152,10 @@ final class EventNode {
         close(feed)
         let limits = configuration.limits
         let bound = min(
-            limits.reconnectFirst.nanosecondsClamped << Int64(min(feed.failures, 20)),
-            limits.reconnectMax.nanosecondsClamped)
+            limits.reconnectFirst.nanoseconds << Int64(min(feed.failures, 20)),
+            limits.reconnectMax.nanoseconds)
         feed.failures += 1
-        feed.retryAt = loop.now + .nanoseconds(1_000_000 + Int64(random.next(below: UInt64(max(1, bound)))))
+        feed.retryAt = loop.now + BusSpan(nanoseconds: 1_000_000 + Int64(random.next(below: UInt64(max(1, bound)))))
         tick.source?.next = min(tick.source?.next ?? .never, feed.retryAt)
     }
 

@@ -59,26 +59,19 @@ final class FrameScratch {
         }
     }
 
-    /// Sends one frame, with a routing id in front on a ROUTER.
-    func send(
-        on socket: ZeroMQSocket, to routing: UInt32? = nil, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
-        header: (inout ByteBuffer) -> Void = { _ in }
-    ) throws(ZeroMQError) -> ZeroMQSocket.SendOutcome {
-        if let routing {
-            var id = RoutingID.bytes(routing)
-            let outcome = try unsafe withUnsafeBytes(of: &id) { (bytes) throws(ZeroMQError) in
-                try unsafe socket.send(bytes, more: true)
-            }
-            guard outcome == .sent else { return outcome }
-        }
-        return try unsafe withFrame(prefix, header) { (head) throws(ZeroMQError) in
-            var outcome = Result<ZeroMQSocket.SendOutcome, ZeroMQError>.success(.unreachable)
+    /// Puts one frame into an outbox.
+    func write(
+        to outbox: Outbox, _ routing: UInt32?, _ prefix: Prefix, payload: ByteBuffer,
+        header: (inout ByteBuffer) -> Void
+    ) throws(ZeroMQError) {
+        try unsafe withFrame(prefix, header) { (head) throws(ZeroMQError) in
+            var outcome = Result<Void, ZeroMQError>.success(())
             unsafe payload.withUnsafeReadableBytes { body in
-                do throws(ZeroMQError) { outcome = .success(try unsafe socket.send(head, body)) } catch {
+                do throws(ZeroMQError) { try unsafe outbox.add(routing, head, body) } catch {
                     outcome = .failure(error)
                 }
             }
-            return try outcome.get()
+            try outcome.get()
         }
     }
 }

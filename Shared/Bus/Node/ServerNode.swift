@@ -65,7 +65,13 @@ final class ServerNode {
     func start() {
         for listener in listeners.values {
             let number = listener.number
-            listener.source = loop.add(listener.socket) { [weak self] budget in self?.receive(number, budget) ?? false }
+            let source = loop.add(listener.socket) { [weak self] budget in self?.receive(number, budget) ?? false }
+            source.onSendFailure = { [weak self, unowned loop] routing, outcome in
+                guard let routing else { return }
+                let loss: LinkLoss = outcome == .full ? .stalled : .disconnected
+                loop.later { self?.forget(PeerID(listener: number, routing: routing), loss) }
+            }
+            listener.source = source
             if listener.localCaller == nil {
                 listener.monitor = try? SocketMonitor(listener.socket, number: loop.nextNumber(), loop: loop) {
                     [weak self] event in
@@ -186,18 +192,20 @@ final class ServerNode {
         }
         guard let header = entry.header ?? current.header, let handler = handlers[method.id] else { return }
         counters.requests &+= 1
-        let remaining = deadline - loop.now
+        let remaining = Duration.nanoseconds((deadline - loop.now).nanoseconds)
         let request = InboundRequest(
             caller: caller, method: method, header: header, payload: payload,
             deadline: ContinuousClock.now.advanced(by: remaining))
         let completion = Completion(server: self, key: key, executor: executor)
         entry.header = nil
         entry.deadline = deadline
-        // Owned by `running`; ends with the handler, which CANCEL and the deadline cancel.
-        entry.task = Task(executorPreference: executor) {
+        running[key] = entry
+        // Owned by `running`; ends with the handler, which CANCEL and the deadline cancel. It runs at once up to where
+        // it first waits, so that a handler that does not wait costs no turn.
+        let task = Task.immediate(executorPreference: executor) {
             completion.finish(await handler(request))
         }
-        running[key] = entry
+        if entry.reply == nil { entry.task = task }
     }
 
     /// Brings a handler's answer back to the server it belongs to.
@@ -242,13 +250,8 @@ final class ServerNode {
         _ peer: PeerID, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
         header: (inout ByteBuffer) -> Void = { _ in }
     ) {
-        guard let listener = listeners[peer.listener] else { return }
-        let outcome = try? loop.scratch.send(
-            on: listener.socket, to: peer.routing, prefix, payload: payload, header: header)
-        if let source = listener.source { loop.touch(source) }
-        guard outcome != .sent else { return }
-        let loss: LinkLoss = outcome == .full ? .stalled : .disconnected
-        loop.later { [weak self] in self?.forget(peer, loss) }
+        guard let source = listeners[peer.listener]?.source else { return }
+        loop.send(on: source, to: peer.routing, prefix, payload: payload, header: header)
     }
 
     /// Ends a connection whose key is not, or no longer, welcome.

@@ -187,11 +187,8 @@ final class TargetNode {
         _ id: LinkID, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
         header: (inout ByteBuffer) -> Void = { _ in }
     ) {
-        guard let link = links[id] else { return }
-        let outcome = try? loop.scratch.send(on: link.socket, prefix, payload: payload, header: header)
-        if let source = link.source { loop.touch(source) }
-        // Credit keeps far below the high-water mark: a full queue means a stuck connection.
-        if outcome != .sent { loop.later { [weak self] in self?.step(.lost(id, .stalled)) } }
+        guard let source = links[id]?.source else { return }
+        loop.send(on: source, prefix, payload: payload, header: header)
     }
 
     private func open(_ id: LinkID, _ endpoint: String) {
@@ -223,7 +220,12 @@ final class TargetNode {
                 self?.monitored(id, event)
             }
         }
-        link.source = loop.add(socket) { [weak self] budget in self?.receive(id, budget) ?? false }
+        let source = loop.add(socket) { [weak self] budget in self?.receive(id, budget) ?? false }
+        // Credit keeps far below the high-water mark: a full queue means a stuck connection.
+        source.onSendFailure = { [weak self, unowned loop] _, _ in
+            loop.later { self?.step(.lost(id, .stalled)) }
+        }
+        link.source = source
         try socket.connect(endpoint)
         if isLocal { loop.later { [weak self] in self?.step(.connected(id)) } }
     }

@@ -4,14 +4,14 @@
 package struct BusLimits: Sendable {
     // Liveness.
     /// A link on which nothing moved for so long gets a PING.
-    package var beat: Duration = .milliseconds(500)
+    package var beat: BusSpan = .milliseconds(500)
     /// A link or peer that was silent for so long is dead.
-    package var silenceMax: Duration = .seconds(2)
+    package var silenceMax: BusSpan = .seconds(2)
     /// From `connect` to READY; then the connection is given up and tried again.
-    package var connectMax: Duration = .seconds(2)
+    package var connectMax: BusSpan = .seconds(2)
     /// Reconnects wait a random time up to a bound that doubles from the first to the second of these.
-    package var reconnectFirst: Duration = .milliseconds(20)
-    package var reconnectMax: Duration = .milliseconds(500)
+    package var reconnectFirst: BusSpan = .milliseconds(20)
+    package var reconnectMax: BusSpan = .milliseconds(500)
 
     // Requests.
     /// Requests in flight on one link; the rest waits at the caller.
@@ -21,17 +21,17 @@ package struct BusLimits: Sendable {
     /// Requests that wait at the caller for a ready replica or for credit; one more is refused as busy (D16).
     package var parkedMax = 1_000
     /// How long a request waits so, at most (D16).
-    package var parkedTimeMax: Duration = .seconds(3)
+    package var parkedTimeMax: BusSpan = .seconds(3)
     /// Tries of one request, the first included.
     package var attemptsMax: UInt8 = 3
     /// Retries wait a random time up to this, doubled for every further one.
-    package var retryFirst: Duration = .milliseconds(10)
+    package var retryFirst: BusSpan = .milliseconds(10)
     /// Handlers of one service that run at once; one more request is refused as busy.
     package var runningMax = 1_024
     /// Peers that one service talks to; one more is turned away.
     package var peersMax = 1_024
     /// Longest deadline that a caller may ask for.
-    package var budgetMax: Duration = .seconds(600)
+    package var budgetMax: BusSpan = .seconds(600)
 
     // Bodies (D17).
     /// Payload bytes of one frame.
@@ -47,9 +47,9 @@ package struct BusLimits: Sendable {
 
     // Draining.
     /// How long requests that are on their way are still taken after GOAWAY: two beats.
-    package var drainGrace: Duration = .seconds(1)
+    package var drainGrace: BusSpan = .seconds(1)
     /// How long running handlers may take to finish.
-    package var drainMax: Duration = .seconds(25)
+    package var drainMax: BusSpan = .seconds(25)
 
     // Events.
     /// Events that wait for one subscriber; the newest are dropped and counted.

@@ -10,21 +10,37 @@ struct BusTime: Comparable, Hashable, Sendable {
 
     static func < (left: BusTime, right: BusTime) -> Bool { left.nanoseconds < right.nanoseconds }
 
-    /// The point `duration` later; saturates.
-    static func + (time: BusTime, duration: Duration) -> BusTime {
-        let (sum, overflow) = time.nanoseconds.addingReportingOverflow(duration.nanosecondsClamped)
+    /// The point `span` later; saturates.
+    static func + (time: BusTime, span: BusSpan) -> BusTime {
+        let (sum, overflow) = time.nanoseconds.addingReportingOverflow(span.nanoseconds)
         return BusTime(nanoseconds: overflow ? .max : sum)
     }
 
     /// The time from `earlier` to `later`.
-    static func - (later: BusTime, earlier: BusTime) -> Duration {
-        .nanoseconds(later.nanoseconds - earlier.nanoseconds)
+    static func - (later: BusTime, earlier: BusTime) -> BusSpan {
+        BusSpan(nanoseconds: later.nanoseconds - earlier.nanoseconds)
     }
 
     /// What is left from here to `deadline`, in whole microseconds; 0 when it has passed.
     func microseconds(until deadline: BusTime) -> UInt64 {
         deadline <= self ? 0 : UInt64((deadline.nanoseconds - nanoseconds) / 1_000)
     }
+}
+
+/// A length of time in nanoseconds. `Duration` counts attoseconds in 128 bits, and dividing those costs more than the
+/// rest of a step of the protocol.
+package struct BusSpan: Comparable, Hashable, Sendable {
+    package var nanoseconds: Int64
+
+    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    package init(_ duration: Duration) { nanoseconds = duration.nanosecondsClamped }
+
+    package static func microseconds(_ count: Int64) -> BusSpan { BusSpan(nanoseconds: count * 1_000) }
+    package static func milliseconds(_ count: Int64) -> BusSpan { BusSpan(nanoseconds: count * 1_000_000) }
+    package static func seconds(_ count: Int64) -> BusSpan { BusSpan(nanoseconds: count * 1_000_000_000) }
+
+    package static func < (left: BusSpan, right: BusSpan) -> Bool { left.nanoseconds < right.nanoseconds }
 }
 
 extension Duration {

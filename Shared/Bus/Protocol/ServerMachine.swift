@@ -159,7 +159,7 @@ extension ServerMachine {
             return actions.append(.observe(.requestRefused(caller: known.service, code: code)))
         }
         guard let method = MethodRegistry.method(id: facts.methodID) else { return }
-        let budget = min(facts.budgetMicroseconds, UInt64(limits.budgetMax.nanosecondsClamped / 1_000))
+        let budget = min(facts.budgetMicroseconds, UInt64(limits.budgetMax.nanoseconds / 1_000))
         let deadline = now + .microseconds(Int64(budget))
         nextDeadline = min(nextDeadline, deadline)
         let request = Request(

@@ -235,8 +235,8 @@ extension TargetMachine {
         let unreadyUntil = call.unreadyUntil ?? call.parkedUntil
         let isUnready = code == .unavailable && now < unreadyUntil
         let doublings = isUnready ? 3 : min(call.attempts, 10)
-        let bound = limits.retryFirst.nanosecondsClamped << Int64(doublings)
-        let pause = Duration.nanoseconds(Int64(random.next(below: UInt64(bound))))
+        let bound = limits.retryFirst.nanoseconds << Int64(doublings)
+        let pause = BusSpan(nanoseconds: Int64(random.next(below: UInt64(bound))))
         let until = now + pause + .milliseconds(Int64(retryAfterMilliseconds))
         guard isUnready || call.attempts < limits.attemptsMax, until < call.facts.deadline else {
             return finish(id, code, executed, retryAfterMilliseconds: retryAfterMilliseconds, &actions)
@@ -412,9 +412,9 @@ extension TargetMachine {
         for index in replicas.indices where replicas[index].link == id {
             replicas[index].link = nil
             let bound = min(
-                limits.reconnectFirst.nanosecondsClamped << Int64(min(replicas[index].failures, 20)),
-                limits.reconnectMax.nanosecondsClamped)
-            replicas[index].retryAt = now + .nanoseconds(Int64(random.next(below: UInt64(max(1, bound)))))
+                limits.reconnectFirst.nanoseconds << Int64(min(replicas[index].failures, 20)),
+                limits.reconnectMax.nanoseconds)
+            replicas[index].retryAt = now + BusSpan(nanoseconds: Int64(random.next(below: UInt64(max(1, bound)))))
             replicas[index].failures += 1
         }
         if link.requestsInFlight > 0 { settleLost(id, now, &actions) }

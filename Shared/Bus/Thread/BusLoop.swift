@@ -2,6 +2,8 @@
 
 internal import CZeroMQ
 internal import Glibc
+internal import MartletWire
+internal import NIOCore
 
 /// The bus thread's own state and its loop. Everything here runs on that thread alone.
 ///
@@ -22,6 +24,7 @@ final class BusLoop {
     private var nextSource: UInt64 = 1
     private var hot: [SocketSource] = []
     private var drained: [SocketSource] = []
+    private var unsent: [SocketSource] = []
     private var ticks: [TickSource] = []
     private var jobs: [UnownedJob] = []
     private var runningJobs: [UnownedJob] = []
@@ -95,6 +98,7 @@ final class BusLoop {
     /// Stops watching and closes the socket.
     func remove(_ source: SocketSource) {
         guard sources.removeValue(forKey: source.id) != nil else { return }
+        flush(source)
         _ = epoll_ctl(epoll, EPOLL_CTL_DEL, source.socket.descriptor, nil)
         source.socket.close()
     }
@@ -104,6 +108,34 @@ final class BusLoop {
         guard !source.isHot else { return }
         source.isHot = true
         hot.append(source)
+    }
+
+    /// Gives a frame to a socket; it leaves at the end of this round, together with the others. Fails through the
+    /// source's `onSendFailure`.
+    func send(
+        on source: SocketSource, to routing: UInt32? = nil, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
+        header: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        if source.outbox.isEmpty { unsent.append(source) }
+        do throws(ZeroMQError) {
+            try scratch.write(to: source.outbox, routing, prefix, payload: payload, header: header)
+        } catch {
+            source.onSendFailure?(routing, .full)
+        }
+    }
+
+    private func flush() {
+        guard !unsent.isEmpty else { return }
+        let sources = unsent
+        unsent.removeAll(keepingCapacity: true)
+        for source in sources { flush(source) }
+    }
+
+    private func flush(_ source: SocketSource) {
+        guard !source.outbox.isEmpty else { return }
+        source.outbox.flush(source.socket) { routing, outcome in source.onSendFailure?(routing, outcome) }
+        // The send may have swallowed the edge of something that arrived.
+        if sources[source.id] != nil { touch(source) }
     }
 
     func add(_ tick: TickSource) { ticks.append(tick) }
@@ -136,15 +168,18 @@ final class BusLoop {
             }
             commands.removeAll(keepingCapacity: true)
             unsafe runJobs(on: executor)
+            flush()
             // Handlers answered, callers went on: their sockets are looked at again before the kernel is asked.
             for _ in 0..<Self.roundsPerTurnMax where !hot.isEmpty {
                 drainHot()
                 unsafe runJobs(on: executor)
+                flush()
             }
             let end = Self.clock()
             now = end
             for tick in ticks where tick.next <= end { tick.tick(end) }
             runDeferred()
+            flush()
             noteTurn(Self.clock().nanoseconds - start.nanoseconds)
             sleep()
         }

@@ -6,6 +6,9 @@ final class SocketSource {
     let socket: ZeroMQSocket
     /// Takes at most so many messages; returns whether there may be more.
     let drain: (Int) -> Bool
+    let outbox = Outbox()
+    /// Told of frames that could not be sent, with the routing id that they had.
+    var onSendFailure: ((UInt32?, ZeroMQSocket.SendOutcome) -> Void)?
     /// Stands in the list of sockets to look at in this turn.
     var isHot = false
 

@@ -51,6 +51,31 @@ final class ZeroMQMessage {
         return try body(unsafe RawSpan(_unsafeBytes: buffer))
     }
 
+    /// Replaces the content by a copy of two pieces.
+    func fill(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) throws(ZeroMQError) {
+        let count = first.count + second.count
+        unsafe _ = zmq_msg_close(raw)
+        guard unsafe zmq_msg_init_size(raw, count) == 0 else {
+            unsafe _ = zmq_msg_init(raw)
+            throw ZeroMQError("zmq_msg_init_size", number: ENOMEM)
+        }
+        guard count > 0, let data = unsafe zmq_msg_data(raw) else { return }
+        if let base = first.baseAddress { unsafe memcpy(data, base, first.count) }
+        if let base = second.baseAddress { unsafe memcpy(data + first.count, base, second.count) }
+    }
+
+    /// Sends the content without waiting. After success the room is empty, after a failure it still holds the content.
+    func send(on socket: UnsafeMutableRawPointer) throws(ZeroMQError) -> ZeroMQSocket.SendOutcome {
+        while true {
+            if unsafe zmq_msg_send(raw, socket, ZMQ_DONTWAIT) >= 0 { return .sent }
+            let error = ZeroMQError("zmq_msg_send")
+            if error.isInterrupted { continue }
+            if error.isWouldBlock { return .full }
+            if error.isUnreachable { return .unreachable }
+            throw error
+        }
+    }
+
     /// Releases a large content early; the room stays usable.
     func clear() {
         unsafe _ = zmq_msg_close(raw)

@@ -102,6 +102,12 @@ final class ZeroMQSocket {
         return try unsafe message.receive(from: socket)
     }
 
+    /// Sends one part that is ready.
+    func send(_ message: ZeroMQMessage) throws(ZeroMQError) -> SendOutcome {
+        guard let socket = unsafe raw else { return .unreachable }
+        return try unsafe message.send(on: socket)
+    }
+
     /// Sends one part made of two pieces, copied into the library's memory.
     func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, more: Bool = false)
         throws(ZeroMQError) -> SendOutcome

@@ -161,7 +161,7 @@ package struct Assembly: Sendable {
         }
         // Before the process gives up, so that what is still running then is cancelled and answered.
         let drainTimeout = settings[\.process.drainTimeout]
-        configuration.limits.drainMax = max(drainTimeout - .seconds(2), drainTimeout / 2)
+        configuration.limits.drainMax = BusSpan(max(drainTimeout - .seconds(2), drainTimeout / 2))
         configuration.requestEndpoints = endpoints.request
         configuration.eventEndpoints = endpoints.event
         configuration.peers = endpoints.peers
