@@ -22,6 +22,7 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -127,7 +128,7 @@ let package = Package(
             "Edge",
             [
                 "MartletAccessTokens", "MartletBus", "MartletEdge", "MartletJSON", "MartletServiceKit", "MartletWire",
-                logging, nioCore, nioHTTP1, nioPosix,
+                logging, nioCore, nioHTTP1, nioPosix, nioWebSocket,
             ]),
         tests("JSON", ["MartletJSON"]),
         tests(
@@ -151,7 +152,7 @@ let package = Package(
     ]
         + service(
             "Edge", executable: "martlet-edge",
-            ["MartletAccessTokens", "MartletJSON", nioCore, nioHTTP1, nioPosix])
+            ["MartletAccessTokens", "MartletJSON", nioCore, nioHTTP1, nioPosix, nioWebSocket])
         + service(
             "Auth", executable: "martlet-auth",
             ["CArgon2", "MartletAccessTokens", "MartletDatabase", "MartletJSON", crypto, nioCore],

@@ -7,7 +7,16 @@ struct EdgeMetrics: Sendable {
     private let counters: [String: [Counter]]
     private let durations: [String: Histogram]
 
-    init(_ registry: MetricsRegistry, connections: @escaping @Sendable () -> Int) {
+    /// What the server has open, and what its WebSockets went through.
+    struct Open: Sendable {
+        var connections = 0
+        var sockets = 0
+        var unwrittenBytes = 0
+        var tooSlow: UInt64 = 0
+        var sessionsLost: UInt64 = 0
+    }
+
+    init(_ registry: MetricsRegistry, open: @escaping @Sendable () -> Open) {
         let prefixes = RouteTable.all.map(\.prefix) + ["/"]
         counters = Dictionary(
             uniqueKeysWithValues: prefixes.map { prefix in
@@ -30,9 +39,22 @@ struct EdgeMetrics: Sendable {
                 )
             })
         registry.collect { text in
-            text.metric(
-                "martlet_http_connections", kind: "gauge", help: "Open connections of clients.",
-                [(labels: [:], value: Double(connections()))])
+            let open = open()
+            func write(_ name: String, _ kind: String, _ help: String, _ value: Double) {
+                text.metric(name, kind: kind, help: help, [(labels: [:], value: value)])
+            }
+            write("martlet_http_connections", "gauge", "Open connections of clients.", Double(open.connections))
+            write("martlet_websockets", "gauge", "Open WebSockets of clients.", Double(open.sockets))
+            write(
+                "martlet_websocket_unwritten_bytes", "gauge", "Bytes that wait for clients of WebSockets to read.",
+                Double(open.unwrittenBytes))
+            write(
+                "martlet_websockets_too_slow_total", "counter",
+                "WebSockets cut off because their clients read too slowly.",
+                Double(open.tooSlow))
+            write(
+                "martlet_realtime_sessions_lost_total", "counter",
+                "Sessions with notification that ended with all their WebSockets.", Double(open.sessionsLost))
         }
     }
 

@@ -20,6 +20,8 @@ package struct EdgeService: MartletService {
     private static let descriptorsReserved = 256
     /// How long running answers may take when the edge is asked to stop.
     private static let stopMax = Duration.seconds(20)
+    /// How long notification may take to hear of the last sockets' end.
+    private static let farewellMax = Duration.seconds(2)
 
     private let context: ServiceContext
     private let gatekeeper: Gatekeeper
@@ -56,12 +58,16 @@ package struct EdgeService: MartletService {
             verifier: gatekeeper.verifier, logger: context.logger, ask: { try await PublishedKeys.asked(over: bus) })
         let pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
-        let count = ConnectionCount()
+        let socketLimits = SocketLimits()
+        let link = RealtimeLink(
+            bus: bus, instance: context.instance, logger: context.logger,
+            room: BodyRoom(bytesMax: socketLimits.roomBytesMax))
+        let open = OpenSockets()
         let door = FrontDoor(
             context: context, gatekeeper: gatekeeper, refresher: refresher,
             site: StaticSite(root: context.project.site, pool: pool),
-            health: HealthReport(bus: context.bus, readiness: context.readiness),
-            metrics: EdgeMetrics(context.metrics) { count.value })
+            health: HealthReport(bus: context.bus, readiness: context.readiness), link: link,
+            metrics: EdgeMetrics(context.metrics) { open.value(link) })
         let server: EdgeServer
         do {
             server = try await EdgeServer(
@@ -71,29 +77,44 @@ package struct EdgeService: MartletService {
                     bodyBytesMax: settings[\.edge.bodyBytesMax], headTimeout: TimeAmount(settings[\.edge.headTimeout]),
                     bodyTimeout: TimeAmount(settings[\.edge.bodyTimeout]),
                     idleTimeout: TimeAmount(settings[\.edge.idleTimeout])),
-                responder: door, files: FileWriter(pool: pool), threads: Self.threads)
+                responder: door, files: FileWriter(pool: pool), uplink: link, socketLimits: socketLimits,
+                threads: Self.threads)
         } catch {
             try? await pool.shutdownGracefully()
             throw StartFailure(
                 .unavailable, "api.port: \(settings[\.edge.address]):\(settings[\.edge.port]) cannot be bound: \(error)")
         }
-        count.follow(server)
+        open.follow(server)
         let address = settings[\.edge.address]
         context.announce("http", "http://\(address.contains(":") ? "[\(address)]" : address):\(server.port)")
         context.readiness.set(.ready)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await refresher.run() }
+            group.addTask { await link.run(server.sockets) }
             try? await gracefulShutdown()
+            await server.stop(within: Self.stopMax) {
+                // Said while there is somebody to hear it, so that presence ends with the sockets.
+                await link.drain(within: Self.farewellMax)
+            }
             group.cancelAll()
         }
-        await server.stop(within: Self.stopMax)
         try? await pool.shutdownGracefully()
     }
 }
 
-/// Lets metrics, which are made first, read the server's connections.
-private final class ConnectionCount: Sendable {
+/// Lets metrics, which are made first, read what the server has open.
+private final class OpenSockets: Sendable {
     private let server = Mutex<EdgeServer?>(nil)
-    var value: Int { server.withLock { $0 }?.connections ?? 0 }
+
     func follow(_ server: EdgeServer) { self.server.withLock { $0 = server } }
+
+    func value(_ link: RealtimeLink) -> EdgeMetrics.Open {
+        guard let server = server.withLock({ $0 }) else { return EdgeMetrics.Open() }
+        let counters = server.sockets.counters
+        return EdgeMetrics.Open(
+            connections: server.connections, sockets: counters.open.load(ordering: .relaxed),
+            unwrittenBytes: counters.unwrittenBytes.load(ordering: .relaxed),
+            tooSlow: counters.tooSlow.load(ordering: .relaxed),
+            sessionsLost: link.sessionsLost.load(ordering: .relaxed))
+    }
 }

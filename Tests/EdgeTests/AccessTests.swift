@@ -73,6 +73,30 @@ struct AccessTests {
         #expect(try principal("wrong", nil, RouteTable.auth, "/health")?.role == "anon")
     }
 
+    @Test("A WebSocket's key says for whom and until when, or is refused in the words of RT-07")
+    func socketKeys() throws {
+        let jwt = try gatekeeper.socketPrincipal(ofKey: keys.anon, now: Self.now)
+        #expect(jwt.role == "anon" && jwt.token == keys.anon && jwt.claims.contains(#""role":"anon""#))
+        #expect(jwt.expiresAt > Self.now)
+        let secret = try gatekeeper.socketPrincipal(ofKey: keys.secret, now: Self.now)
+        #expect(secret == .init(role: "service_role", claims: #"{"role":"service_role"}"#, token: "", expiresAt: 0))
+        func words(_ key: String?, now: Int64 = Self.now) -> String {
+            do throws(EdgeError) { _ = try gatekeeper.socketPrincipal(ofKey: key, now: now) } catch {
+                #expect(error.status == 401)
+                return ErrorDialect.realtime.render(error, requestID: "r", apiVersion: nil).body
+            }
+            return "let in"
+        }
+        #expect(words(nil) == #"{"error":"API key is missing"}"#)
+        #expect(words("") == #"{"error":"API key is missing"}"#)
+        #expect(words("sb_publishable_guess") == #"{"error":"The token provided is not a valid JWT"}"#)
+        #expect(words("a.b") == #"{"error":"The token provided is not a valid JWT"}"#)
+        #expect(words(keys.anon.dropLast(4) + "AAAA") == #"{"error":"Failed to validate JWT signature"}"#)
+        #expect(words(keys.anon, now: jwt.expiresAt + 1_000) == #"{"error":"Token has expired"}"#)
+        let stranger = try ProjectKeys(production: false, now: Self.now)
+        #expect(words(stranger.anon) == #"{"error":"Failed to validate JWT signature"}"#)
+    }
+
     @Test("The client is the last hop that is no trusted proxy",
         arguments: [
             ("203.0.113.9", ["1.2.3.4"], "203.0.113.9"), ("10.0.0.1", ["1.2.3.4"], "1.2.3.4"),

@@ -13,6 +13,7 @@ struct RoutingTests {
         arguments: [
             ("/rest/v1", "data /"), ("/rest/v1/", "data /"), ("/rest/v1/todos", "data /todos"),
             ("/rest/v1x", "-"), ("/rest/v10/todos", "-"), ("/auth/v1/token", "auth /token"), ("/auth/v1//x", "auth //x"),
+            ("/realtime/v1/websocket", "notification /websocket"), ("/realtime/v1", "notification /"),
             ("/", "-"), ("/Rest/v1/todos", "-"), ("/x/rest/v1/todos", "-"), ("", "-"),
         ])
     func prefixes(_ path: String, _ expected: String) {

@@ -22,6 +22,10 @@ struct ServerTests {
             return Task {}
         }
 
+        func open(_ request: EdgeRequest, _ answer: @escaping @Sendable (UpgradeAnswer) -> Void) -> Task<Void, Never> {
+            begin(request) { answer(.response($0)) }
+        }
+
         func refuse(_ error: EdgeError, target: String?, headers: HTTPHeaders?, peer: String) -> EdgeResponse {
             EdgeResponse(status: error.status, body: .bytes(ByteBuffer(string: error.code)))
         }
@@ -39,7 +43,7 @@ struct ServerTests {
             limits: ConnectionLimits(
                 bodyBytesMax: 1_000, bodiesBytesMax: bodiesBytesMax, headTimeout: .milliseconds(head),
                 bodyTimeout: .milliseconds(body), idleTimeout: .milliseconds(idle)),
-            responder: Echo(), files: FileWriter(pool: pool), threads: 1)
+            responder: Echo(), files: FileWriter(pool: pool), uplink: RecordingUplink(), threads: 1)
         do { try await test(server.port, server) } catch {
             await server.stop(within: .zero)
             throw error

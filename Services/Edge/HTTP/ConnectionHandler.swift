@@ -2,11 +2,12 @@
 
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOWebSocket
 
 /// One connection of a client: collects a request, has it answered, writes the answer, and again.
 ///
 /// Everything has a time limit: silence between requests, the head, every step of the body, every step of the answer.
-final class ConnectionHandler: ChannelInboundHandler {
+final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
@@ -24,6 +25,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private let writer: FileWriter
     private var state = State.waiting
     private let sweeper: ConnectionSweeper
+    private let sockets: SocketTable
     private let room: BodyRoom
     /// What this connection has taken of it.
     private var roomTaken = 0
@@ -36,12 +38,13 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     init(
         responder: any EdgeResponder, limits: ConnectionLimits, writer: FileWriter, sweeper: ConnectionSweeper,
-        room: BodyRoom
+        sockets: SocketTable, room: BodyRoom
     ) {
         self.responder = responder
         self.limits = limits
         self.writer = writer
         self.sweeper = sweeper
+        self.sockets = sockets
         self.room = room
     }
 
@@ -153,12 +156,66 @@ final class ConnectionHandler: ChannelInboundHandler {
             method: head.method, target: head.uri, headers: head.headers, body: body, peer: peer)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let loop = context.eventLoop
+        guard !WebSocketHandshake.isAsked(head) else {
+            task = responder.open(request) { answer in
+                loop.execute {
+                    let (handler, context) = bound.value
+                    switch answer {
+                    case .response(let response): handler.write(response, context)
+                    case .socket(let socket): handler.upgrade(to: socket, head, context)
+                    }
+                }
+            }
+            return
+        }
         task = responder.begin(request) { response in
             loop.execute {
                 let (handler, context) = bound.value
                 handler.write(response, context)
             }
         }
+    }
+
+    // MARK: WebSocket
+
+    private func upgrade(to socket: SocketRequest, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        guard case .answering = state else { return }
+        task = nil
+        giveBackRoom()
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        WebSocketHandshake.answer(to: head, on: context.channel).whenComplete { result in
+            let (handler, context) = bound.value
+            do {
+                try handler.become(socket, answering: result.get(), context)
+            } catch {
+                // The handshake was checked before, so this is a fault of ours.
+                context.close(promise: nil)
+            }
+        }
+    }
+
+    /// Turns the connection into a WebSocket: the answer, then other handlers in the place of HTTP's and of this one.
+    private func become(
+        _ socket: SocketRequest, answering fields: HTTPHeaders, _ context: ChannelHandlerContext
+    ) throws {
+        let head = HTTPResponseHead(version: .http1_1, status: .switchingProtocols, headers: fields)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        state = .closed
+        let pipeline = context.pipeline.syncOperations
+        let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+        _ = pipeline.removeHandler(try pipeline.handler(type: ByteWatcher.self))
+        _ = pipeline.removeHandler(try pipeline.handler(type: HTTPResponseEncoder.self))
+        _ = pipeline.removeHandler(try pipeline.handler(type: HTTPServerPipelineHandler.self))
+        _ = pipeline.removeHandler(try pipeline.handler(type: NIOHTTPResponseHeadersValidator.self))
+        let handler = WebSocketHandler(socket, table: sockets)
+        try pipeline.addHandlers([
+            ArrivalMeter(handler),
+            ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: sockets.limits.messageBytesMax)), handler,
+        ])
+        _ = pipeline.removeHandler(self)
+        // Last, because it passes on what has arrived behind the request already.
+        _ = pipeline.removeHandler(decoder)
     }
 
     private func refuse(_ error: EdgeError, _ head: HTTPRequestHead?, _ context: ChannelHandlerContext) {
@@ -281,7 +338,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 struct FirstByte: Sendable {}
 
 /// Tells the connection when bytes arrive, which the HTTP decoder shows only once the whole head is there.
-final class ByteWatcher: ChannelInboundHandler {
+final class ByteWatcher: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -12,6 +12,7 @@ final class EdgeServer: Sendable {
     private let sweepers: [NIOLoopBound<ConnectionSweeper>]
     private let loops: [any EventLoop]
     private let open: OpenCount
+    let sockets: Sockets
 
     /// The port that it listens on.
     let port: Int
@@ -19,7 +20,7 @@ final class EdgeServer: Sendable {
     /// Binds and serves from then on. Throws when the address is taken.
     init(
         address: String, port: Int, connectionsMax: Int, limits: ConnectionLimits, responder: any EdgeResponder,
-        files: FileWriter, threads: Int
+        files: FileWriter, uplink: any SocketUplink, socketLimits: SocketLimits = SocketLimits(), threads: Int
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
         self.group = group
@@ -27,19 +28,29 @@ final class EdgeServer: Sendable {
         for loop in group.makeIterator() { loops.append(loop) }
         self.loops = loops
         var sweepers: [NIOLoopBound<ConnectionSweeper>] = []
+        var tables: [(loop: any EventLoop, table: NIOLoopBound<SocketTable>)] = []
+        let counters = SocketCounters()
         for loop in loops {
-            sweepers.append(
-                try await loop.submit {
-                    let sweeper = ConnectionSweeper()
-                    let bound = NIOLoopBound(sweeper, eventLoop: loop)
-                    loop.scheduleRepeatedTask(initialDelay: ConnectionSweeper.interval, delay: ConnectionSweeper.interval) {
-                        _ in bound.value.sweep()
-                    }
-                    return bound
-                }.get())
+            let (sweeper, table) = try await loop.submit {
+                let sweeper = NIOLoopBound(ConnectionSweeper(), eventLoop: loop)
+                loop.scheduleRepeatedTask(initialDelay: ConnectionSweeper.interval, delay: ConnectionSweeper.interval) {
+                    _ in sweeper.value.sweep()
+                }
+                let table = NIOLoopBound(
+                    SocketTable(limits: socketLimits, uplink: uplink, counters: counters), eventLoop: loop)
+                loop.scheduleRepeatedTask(initialDelay: socketLimits.sweepInterval, delay: socketLimits.sweepInterval) {
+                    _ in table.value.sweep()
+                }
+                return (sweeper, table)
+            }.get()
+            sweepers.append(sweeper)
+            tables.append((loop, table))
         }
         self.sweepers = sweepers
-        let bounds = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, sweepers))
+        let sockets = Sockets(tables: tables, counters: counters)
+        self.sockets = sockets
+        let bounds = Dictionary(
+            uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, zip(sweepers, tables.map(\.table))))
         let open = OpenCount(max: connectionsMax)
         self.open = open
         // One body always fits.
@@ -49,7 +60,7 @@ final class EdgeServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { child in
-                guard let sweeper = bounds[ObjectIdentifier(child.eventLoop)], open.enter() else {
+                guard let (sweeper, table) = bounds[ObjectIdentifier(child.eventLoop)], open.enter() else {
                     return child.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
                 }
                 child.closeFuture.whenComplete { _ in open.leave() }
@@ -62,13 +73,17 @@ final class EdgeServer: Sendable {
                     decoder.maxHeaderFieldSize = ConnectionLimits.headLineBytesMax
                     decoder.maxHeaderListSize = ConnectionLimits.headBytesMax
                     decoder.maxHeaderFieldCount = ConnectionLimits.headFieldsMax
-                    // The connection answers what is no HTTP itself, in our words.
-                    try pipeline.configureHTTPServerPipeline(
-                        withErrorHandling: false, withEncoderConfiguration: encoder,
-                        withDecoderLimitConfiguration: decoder)
-                    try pipeline.addHandler(
+                    // As `configureHTTPServerPipeline` does it, but for two things: the connection answers what is no
+                    // HTTP itself, in our words, and what comes behind a handshake is for the WebSocket.
+                    try pipeline.addHandlers([
+                        HTTPResponseEncoder(configuration: encoder),
+                        ByteToMessageHandler(
+                            HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: decoder)),
+                        HTTPServerPipelineHandler(), NIOHTTPResponseHeadersValidator(),
                         ConnectionHandler(
-                            responder: responder, limits: limits, writer: files, sweeper: sweeper.value, room: room))
+                            responder: responder, limits: limits, writer: files, sweeper: sweeper.value,
+                            sockets: table.value, room: room),
+                    ] as [any ChannelHandler])
                 }
             }
             .bind(host: address, port: port).get()
@@ -79,11 +94,15 @@ final class EdgeServer: Sendable {
     var connections: Int { open.value }
 
     /// Accepts no more, lets running answers finish for at most `limit`, then ends what is left.
-    func stop(within limit: Duration) async {
+    ///
+    /// `farewell` runs when no connection is left, or none that ends by itself, and the event loops still do.
+    func stop(within limit: Duration, farewell: () async -> Void = {}) async {
         try? await channel.close()
         for (loop, sweeper) in zip(loops, sweepers) { loop.execute { sweeper.value.beginClosing() } }
+        for (loop, table) in sockets.tables { loop.execute { table.value.beginClosing() } }
         let end = ContinuousClock.now + limit
         while open.value > 0, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(10)) }
+        await farewell()
         try? await group.shutdownGracefully()
     }
 }

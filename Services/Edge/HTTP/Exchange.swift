@@ -34,10 +34,19 @@ struct EdgeResponse: Sendable {
     }
 }
 
+/// What becomes of a request for a WebSocket.
+enum UpgradeAnswer: Sendable {
+    case socket(SocketRequest)
+    /// An ordinary answer, a refusal most often; the last of its connection.
+    case response(EdgeResponse)
+}
+
 /// Answers whole requests; called on a connection's event loop, once per request.
 protocol EdgeResponder: Sendable {
     /// Begins the answer; the task is cancelled when the client goes away.
     func begin(_ request: EdgeRequest, _ answer: @escaping @Sendable (EdgeResponse) -> Void) -> Task<Void, Never>
+    /// The same for a GET that asks for a WebSocket.
+    func open(_ request: EdgeRequest, _ answer: @escaping @Sendable (UpgradeAnswer) -> Void) -> Task<Void, Never>
     /// The answer to a request that is given up before it is whole.
     func refuse(_ error: EdgeError, target: String?, headers: HTTPHeaders?, peer: String) -> EdgeResponse
 }

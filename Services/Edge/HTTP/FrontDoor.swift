@@ -18,6 +18,7 @@ final class FrontDoor: EdgeResponder {
     private let addresses: ClientAddress
     private let site: StaticSite
     private let health: HealthReport
+    private let link: RealtimeLink
     private let publicKey: String
     private let requestTimeout: Duration
     private let logger: Logger
@@ -25,7 +26,7 @@ final class FrontDoor: EdgeResponder {
 
     init(
         context: ServiceContext, gatekeeper: Gatekeeper, refresher: KeyRefresher, site: StaticSite,
-        health: HealthReport, metrics: EdgeMetrics
+        health: HealthReport, link: RealtimeLink, metrics: EdgeMetrics
     ) {
         bus = context.bus
         self.gatekeeper = gatekeeper
@@ -34,6 +35,7 @@ final class FrontDoor: EdgeResponder {
         addresses = ClientAddress(trustedProxies: context.settings[\.edge.trustedProxies])
         self.site = site
         self.health = health
+        self.link = link
         publicKey = gatekeeper.keys.anon
         requestTimeout = context.settings[\.edge.requestTimeout]
         logger = context.logger
@@ -42,6 +44,13 @@ final class FrontDoor: EdgeResponder {
 
     func begin(_ request: EdgeRequest, _ answer: @escaping @Sendable (EdgeResponse) -> Void) -> Task<Void, Never> {
         Task(executorPreference: bus.executor) { answer(await self.respond(to: request)) }
+    }
+
+    func open(_ request: EdgeRequest, _ answer: @escaping @Sendable (UpgradeAnswer) -> Void) -> Task<Void, Never> {
+        guard let target = RequestTarget(request.target), let (route, path) = RouteTable.match(target.path),
+            RouteTable.isSocket(route, path)
+        else { return begin(request) { answer(.response($0)) } }
+        return Task(executorPreference: bus.executor) { answer(await self.admit(request, target, route)) }
     }
 
     func refuse(_ error: EdgeError, target: String?, headers: HTTPHeaders?, peer: String) -> EdgeResponse {
@@ -63,6 +72,27 @@ final class FrontDoor: EdgeResponder {
         return finish(response, visit, method: request.method.rawValue, target: request.target)
     }
 
+    /// Lets a client have its WebSocket, or says why not (RT-01, RT-07).
+    private func admit(_ request: EdgeRequest, _ target: RequestTarget, _ route: Route) async -> UpgradeAnswer {
+        var visit = Visit(headers: request.headers, peer: request.peer, addresses: addresses)
+        visit.route = route
+        do throws(EdgeError) {
+            guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
+            try WebSocketHandshake.check(request.headers)
+            let principal = try gatekeeper.socketPrincipal(
+                ofKey: Self.apiKey(request, target, route), now: Int64(time(nil)))
+            guard await link.becomesReady() else { throw EdgeError(.unavailable, retryAfterMilliseconds: 0) }
+            metrics.note(prefix: route.prefix, status: 101, since: visit.started)
+            return .socket(
+                SocketRequest(
+                    query: target.query, clientAddress: visit.clientAddress,
+                    serializer: target.parameter("vsn") == "2.0.0" ? 2 : 1, role: principal.role,
+                    claims: principal.claims, token: principal.token, expiresAt: principal.expiresAt))
+        } catch {
+            return .response(finish(render(error, visit), visit, method: "GET", target: request.target))
+        }
+    }
+
     private func answer(_ request: EdgeRequest, _ visit: inout Visit) async throws(EdgeError) -> EdgeResponse {
         guard let target = RequestTarget(request.target) else { throw .badTarget }
         guard let (route, path) = RouteTable.match(target.path) else {
@@ -76,6 +106,7 @@ final class FrontDoor: EdgeResponder {
             return preflight(route, request.headers)
         }
         guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
+        if RouteTable.isSocket(route, path), request.method == .GET { throw .upgradeRequired }
         var principal = try await principal(of: request, target, route, path)
         principal.clientAddress = visit.clientAddress
         return try await forward(request, target, path: path, to: route, principal, visit)
@@ -85,14 +116,17 @@ final class FrontDoor: EdgeResponder {
         of request: EdgeRequest, _ target: RequestTarget, _ route: Route, _ path: Substring
     ) async throws(EdgeError) -> Principal {
         var credentials = Gatekeeper.Credentials()
-        credentials.apiKey = request.headers.first(name: "apikey")
-        if credentials.apiKey == nil, request.method == .GET || request.method == .HEAD {
-            credentials.apiKey = target.parameter("apikey")
-        }
+        credentials.apiKey = Self.apiKey(request, target, route)
         credentials.authorization = request.headers.first(name: "authorization")
         return try await gatekeeper.principal(
             of: credentials, route: route, path: path, now: Int64(time(nil)),
             learning: { [refresher] in await refresher.refreshForUnknownKey() })
+    }
+
+    private static func apiKey(_ request: EdgeRequest, _ target: RequestTarget, _ route: Route) -> String? {
+        if let key = request.headers.first(name: "apikey") { return key }
+        if route.takesXAPIKey, let key = request.headers.first(name: "x-api-key") { return key }
+        return request.method == .GET || request.method == .HEAD ? target.parameter("apikey") : nil
     }
 
     private func forward(
@@ -131,7 +165,7 @@ final class FrontDoor: EdgeResponder {
 
     private static let notForwarded: Set<String> = [
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "cookie", "authorization", "apikey", "expect", "content-length", "host", "x-forwarded-for",
+        "upgrade", "cookie", "authorization", "apikey", "x-api-key", "expect", "content-length", "host", "x-forwarded-for",
         "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "traceparent", "x-request-id",
         "idempotency-key",
     ]
@@ -202,6 +236,10 @@ final class FrontDoor: EdgeResponder {
         let (body, headers) = dialect.render(error, requestID: visit.requestID, apiVersion: visit.apiVersion)
         var response = EdgeResponse(status: error.status, headers: headers, body: .bytes(ByteBuffer(string: body)))
         if let seconds = error.retryAfterSeconds { response.headers.append(("Retry-After", String(seconds))) }
+        if error.status == 426 {
+            response.headers.append(("Upgrade", "websocket"))
+            response.headers.append(("Sec-WebSocket-Version", "13"))
+        }
         if let allow = error.allow { response.headers.append(("Allow", allow)) }
         response.closes = error.closes
         return response

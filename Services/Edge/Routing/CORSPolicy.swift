@@ -27,6 +27,10 @@ struct CORSPolicy: Sendable {
         exposed: "X-Total-Count, Link, X-Supabase-Api-Version, x-sb-error-code, retry-after, x-request-id",
         preflightStatus: 204)
 
+    static let realtime = CORSPolicy(
+        methods: "GET, POST, OPTIONS", headers: "authorization, apikey, x-api-key, content-type, x-client-info",
+        exposed: "X-Request-Id, Retry-After", preflightStatus: 204)
+
     /// The names of `requested` that are tokens and not yet in `headers`, joined to it.
     func allowedHeaders(requested: String?) -> String {
         guard let requested else { return headers }

@@ -16,6 +16,8 @@ struct EdgeError: Error, Sendable {
     var closes = false
     /// Methods that would have worked (405).
     var allow: String?
+    /// What is wrong with the project's key, in the words of RT-07.
+    var keyFault: String?
 
     static let noKey = EdgeError(
         status: 401, code: "no_api_key", message: "No API key found in request",
@@ -23,6 +25,10 @@ struct EdgeError: Error, Sendable {
     static let badKey = EdgeError(
         status: 401, code: "invalid_api_key", message: "Invalid API key",
         hint: "`martlet keys` prints the project's keys.")
+    static let badHandshake = EdgeError(
+        status: 400, code: "bad_request", message: "The WebSocket handshake cannot be read", closes: true)
+    static let upgradeRequired = EdgeError(
+        status: 426, code: "upgrade_required", message: "This address speaks WebSocket, version 13", closes: true)
     static let tooLarge = EdgeError(
         status: 413, code: "request_entity_too_large", message: "The request body is too large", closes: true)
     static let notFound = EdgeError(status: 404, code: "not_found", message: "There is nothing at this address")
@@ -93,6 +99,8 @@ enum ErrorDialect: Sendable {
     case rest
     /// The two envelopes of AU-120, chosen by `X-Supabase-Api-Version`.
     case auth
+    /// `{"error"}` (RT-07).
+    case realtime
     /// What no prefix owns: `{"code","message"}`.
     case plain
 
@@ -114,6 +122,15 @@ enum ErrorDialect: Sendable {
         case .plain:
             let body: JSONObject = ["code": .string(error.code), "message": message]
             return (body.text, [("Content-Type", "application/json")])
+        case .realtime:
+            let text =
+                switch error.code {
+                case EdgeError.noKey.code: "API key is missing"
+                case EdgeError.badKey.code: error.keyFault ?? error.message
+                default: error.message
+                }
+            let body: JSONObject = ["error": .string(text)]
+            return (body.text, [("Content-Type", "application/json; charset=utf-8")])
         case .auth:
             let code = error.status == 401 ? "no_authorization" : error.code
             var headers = [("Content-Type", "application/json"), ("x-sb-error-code", code)]

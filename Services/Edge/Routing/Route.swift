@@ -21,6 +21,8 @@ struct Route: Sendable {
     let prefix: String
     let owner: ServiceName
     let gate: KeyGate
+    /// Whether the key may also come as `x-api-key` (RT-01).
+    var takesXAPIKey = false
     /// Whether the project's key stands in for a missing `Authorization` (rest.md 17.1; AU-103 forbids it for auth).
     let keyIsBearer: Bool
     let cors: CORSPolicy
@@ -48,7 +50,17 @@ enum RouteTable {
             "/oauth/token", "/oauth/clients/register", "/oauth/userinfo",
         ]), keyIsBearer: false, cors: .auth, errors: .auth)
 
-    static let all = [rest, auth]
+    /// WebSockets end in the edge; what else is below it is answered by notification.
+    static let realtime = Route(
+        prefix: "/realtime/v1", owner: .notification, gate: .required(openPaths: []), takesXAPIKey: true,
+        keyIsBearer: true, cors: .realtime, errors: .realtime)
+
+    static let all = [rest, auth, realtime]
+
+    /// Whether this is the one address that speaks WebSocket (RT-01).
+    static func isSocket(_ route: Route, _ path: Substring) -> Bool {
+        route.prefix == realtime.prefix && path == "/websocket"
+    }
 
     static func match(_ path: String) -> (route: Route, path: Substring)? {
         for route in all {
