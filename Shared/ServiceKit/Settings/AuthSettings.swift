@@ -19,7 +19,7 @@ package struct AuthSettings: Sendable {
         "auth.jwt_expiry", 3_600, in: 30...604_800, aliases: ["AUTH_JWT_EXPIRY_SECONDS"], readers: [.auth],
         "Life of an access token, in seconds.")
     package let jwtSecret = Setting<String?>(
-        "auth.jwt_secret", nil, range: "32 bytes or more", isSecret: true, readers: [.auth, .edge],
+        "auth.jwt_secret", nil, range: "32 bytes or more", isSecret: true, readers: [.auth, .edge, .notification],
         "Secret of HS256 tokens, where a project still has them."
     ) { $0.map { $0.utf8.count >= 32 } == false ? "expected 32 bytes or more" : nil }
     package let signUpIsEnabled = Setting<Bool>(

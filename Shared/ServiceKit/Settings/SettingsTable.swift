@@ -11,6 +11,7 @@ package struct SettingsTable: Sendable {
     package let edge = EdgeSettings()
     package let auth = AuthSettings()
     package let data = DataSettings()
+    package let notification = NotificationSettings()
 
     /// One group of keys under its heading in the documentation.
     package struct Group: Sendable {
@@ -26,6 +27,7 @@ package struct SettingsTable: Sendable {
             Group(title: "Edge", declarations: Self.declarations(of: edge)),
             Group(title: "Auth", declarations: Self.declarations(of: auth)),
             Group(title: "Data", declarations: Self.declarations(of: data)),
+            Group(title: "Notification", declarations: Self.declarations(of: notification)),
         ]
     }
 
