@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #ifndef MARTLET_CSQLITE_SHIM_H
 #define MARTLET_CSQLITE_SHIM_H
+// The hook is in the distributions' library, and hidden by its header unless this is defined.
+#define SQLITE_ENABLE_PREUPDATE_HOOK
 #include <sqlite3.h>
 
 // SQLITE_TRANSIENT is a cast of -1 to a function pointer, which Swift does not import: bound values are copied.

@@ -30,10 +30,13 @@ package struct DatabaseConfiguration: Sendable {
     /// rebuilding a table means to drop it, which would take its children along.
     package var checksForeignKeys: Bool
 
+    /// Who is shown the rows that writes change; SQLite's writer only, nil for nobody.
+    package var capture: ChangeCapture?
+
     package init(
         location: Location, readers: Int = 2, poolSize: Int = 8, functions: [SQLiteFunction] = [],
         collations: [SQLiteCollation] = [], aggregates: [SQLiteAggregate] = [], startupStatements: [String] = [],
-        checksForeignKeys: Bool = true
+        checksForeignKeys: Bool = true, capture: ChangeCapture? = nil
     ) {
         self.location = location
         self.readers = readers
@@ -43,6 +46,7 @@ package struct DatabaseConfiguration: Sendable {
         self.aggregates = aggregates
         self.startupStatements = startupStatements
         self.checksForeignKeys = checksForeignKeys
+        self.capture = capture
     }
 }
 

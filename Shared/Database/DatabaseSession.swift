@@ -8,6 +8,15 @@ protocol SessionBackend: AnyObject {
         _ sql: String, _ parameters: [SQLValue], _ body: (borrowing RowCursor) throws -> Bool
     ) throws
     func executeScript(_ sql: String) throws(DatabaseError)
+    /// How many changes were captured so far, and the way back to there when a savepoint is rolled back.
+    var captureMark: Int { get }
+    func cutCapture(to mark: Int)
+}
+
+extension SessionBackend {
+    // An engine whose server captures changes by triggers takes them back itself.
+    var captureMark: Int { 0 }
+    func cutCapture(to mark: Int) {}
 }
 
 /// A transaction, for as long as its closure runs, on the thread that owns the connection (D18).
@@ -60,6 +69,7 @@ package final class DatabaseSession {
         let name = "martlet_inner_\(savepointDepth)"
         defer { savepointDepth -= 1 }
         try execute("savepoint \(name)")
+        let mark = backend.captureMark
         let result: Result
         do {
             result = try body()
@@ -67,6 +77,9 @@ package final class DatabaseSession {
             // When the engine has already rolled the whole transaction back, there is no savepoint to go back to,
             // and the first error is the one that counts.
             _ = try? execute("rollback to savepoint \(name)")
+            #if !MUTANT_LOG_ROLLBACK_KEPT
+                backend.cutCapture(to: mark)
+            #endif
             _ = try? execute("release savepoint \(name)")
             throw error
         }

@@ -24,6 +24,8 @@ declare -A catchers=(
     [MUTANT_DB_OTHERS_NOT_RUN_AGAIN]=DatabaseTests.GroupCommitTests
     [MUTANT_EDGE_KEY_UNCHECKED]=EdgeTests.AccessTests
     [MUTANT_EDGE_SLOW_SOCKET_KEPT]=EdgeTests.WebSocketServerTests
+    [MUTANT_LOG_CURSOR_OUTSIDE]=DatabaseTests.LogConsumerTests
+    [MUTANT_LOG_ROLLBACK_KEPT]=DatabaseTests.CaptureTests
     [MUTANT_WIRE_UNKNOWN_FIELDS_REFUSED]=WireTests.HeaderCodecTests
 )
 # What is built together, to save builds: in one line no flag's module stands below the suite of another.
@@ -34,6 +36,8 @@ waves=(
     "MUTANT_DB_ACK_BEFORE_COMMIT MUTANT_WIRE_UNKNOWN_FIELDS_REFUSED MUTANT_AUTH_SIGNATURE_OFF"
     "MUTANT_DB_DEFERRED_KEYS_UNCHECKED MUTANT_BUS_AUTHORISATION_OFF"
     "MUTANT_DB_OTHERS_NOT_RUN_AGAIN MUTANT_BUS_KEY_CHECK_OFF"
+    "MUTANT_LOG_ROLLBACK_KEPT"
+    "MUTANT_LOG_CURSOR_OUTSIDE"
     "MUTANT_BUS_CREDITS_IGNORED"
     "MUTANT_BUS_RETRY_UNKNOWN"
     "MUTANT_BUS_LIBRARY_HEARTBEAT"

@@ -12,6 +12,7 @@ package final class PostgresEngine: RowEngine {
     private let requests: Database
     private let cached: Mutex<Snapshot>
     private let exposedSchemas: [String]
+    package let log: any LogStore
 
     private struct Snapshot {
         var schema: SchemaCache
@@ -38,6 +39,7 @@ package final class PostgresEngine: RowEngine {
                 // Two processes that start at once would make the same schemas.
                 try session.execute("select pg_advisory_xact_lock(\(bootstrapLock))")
                 for script in PostgresPlatform.all { try session.executeScript(script) }
+                try TableLog.prepare(session)
                 let rows = try session.query("select rolsuper from pg_roles where rolname = current_user")
                 return rows.first?[0].textValue == "t"
             }
@@ -60,6 +62,7 @@ package final class PostgresEngine: RowEngine {
         _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String]
     ) {
         self.administration = administration
+        log = TableLog(administration)
         self.requests = requests
         cached = Mutex(snapshot)
         self.exposedSchemas = exposedSchemas

@@ -9,6 +9,9 @@ package protocol RowEngine: Sendable {
     /// The schema cache now: a cheap, synchronous snapshot. Replaced as a whole after migrations.
     var schema: SchemaCache { get }
 
+    /// The change log of published tables, which every write of this engine is in.
+    var log: any LogStore { get }
+
     /// Applies the migrations that are new, in order, one transaction a file, and reloads `schema`.
     ///
     /// An edited or missing applied file, and a new file older than the last applied one, are refused before

@@ -36,6 +36,7 @@ extension SQLiteEngine {
                         ])
                 }
                 self.take(steps.after)
+                self.log.signal.raise()
             }
         }
         return MigrationReport(applied: pending.map(\.fileName), present: entries.count)
@@ -53,6 +54,7 @@ extension SQLiteEngine {
             }
         }
         take(translated.after)
+        log.signal.raise()
         return true
     }
 
@@ -108,7 +110,10 @@ struct TranslatedFile: Sendable {
             }
             try startSequences(session)
             try checkForeignKeys(session)
-            if after != before { try SQLitePlatform.store(after, session) }
+            if after != before {
+                try SQLitePlatform.store(after, session)
+                try SQLiteLogWriter.appendSchemaChange(version: after.version, session)
+            }
         } catch let error as DatabaseError {
             throw MigrationFailure(
                 file: name, reason: [error.message, error.detail].compactMap(\.self).joined(separator: "; "),

@@ -12,6 +12,9 @@ package final class SQLiteEngine: RowEngine {
     let exposedSchemas: [String]
     /// For the connection that changes the schema.
     let schemaConfiguration: DatabaseConfiguration
+    package let log: any LogStore
+    private let writer: SQLiteLogWriter
+    private let capture: ChangeCapture
 
     package var schema: SchemaCache { snapshot.cache }
 
@@ -26,13 +29,18 @@ package final class SQLiteEngine: RowEngine {
     package static func open(
         path: String, readers: Int, exposedSchemas: [String] = ["public"]
     ) async throws -> SQLiteEngine {
+        let writer = SQLiteLogWriter()
+        let capture = ChangeCapture { session, changes in try writer.write(changes, session) }
         let configuration = DatabaseConfiguration(
             location: .sqlite(path: path), readers: readers, functions: MartletFunctions.all,
-            collations: MartletFunctions.collations + [DocumentOrder.sqlite], aggregates: MartletFunctions.aggregates)
+            collations: MartletFunctions.collations + [DocumentOrder.sqlite], aggregates: MartletFunctions.aggregates,
+            capture: capture)
         let database = try Database(configuration)
         do {
             let catalog = try await database.write(alone: true) { try SQLitePlatform.prepare($0) }
-            return SQLiteEngine(database, configuration, catalog, exposedSchemas)
+            let engine = SQLiteEngine(database, configuration, exposedSchemas, writer, capture)
+            engine.take(catalog)
+            return engine
         } catch {
             await database.close()
             throw error
@@ -40,20 +48,36 @@ package final class SQLiteEngine: RowEngine {
     }
 
     private init(
-        _ database: Database, _ configuration: DatabaseConfiguration, _ catalog: Catalog, _ exposedSchemas: [String]
+        _ database: Database, _ configuration: DatabaseConfiguration, _ exposedSchemas: [String],
+        _ writer: SQLiteLogWriter, _ capture: ChangeCapture
     ) {
         self.database = database
+        self.writer = writer
+        self.capture = capture
+        log = TableLog(database)
         var changing = configuration
         changing.readers = 1
         changing.checksForeignKeys = false
+        // Rows that migrations and the seed write are no changes (data-semantics 2).
+        changing.capture = nil
         schemaConfiguration = changing
         self.exposedSchemas = exposedSchemas
-        current = Mutex(SQLiteSchema(SchemaCache(catalog: catalog, exposedSchemas: exposedSchemas)))
+        current = Mutex(SQLiteSchema(SchemaCache(catalog: Catalog(), exposedSchemas: exposedSchemas)))
     }
 
     func take(_ catalog: Catalog) {
         let schema = SQLiteSchema(SchemaCache(catalog: catalog, exposedSchemas: exposedSchemas))
         current.withLock { $0 = schema }
+        capture.replaceTables(writer.take(catalog))
+    }
+
+    /// Runs a write whose changes belong into the log, and says so once they are committed.
+    func write<Result: Sendable>(
+        deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable (DatabaseSession) throws -> Result
+    ) async throws -> Result {
+        let result = try await database.write(deadline: deadline, body)
+        if writer.takeNews() { log.signal.raise() }
+        return result
     }
 
     package func close() async { await database.close() }
@@ -81,7 +105,7 @@ package final class SQLiteEngine: RowEngine {
     ) async throws -> FinishedReply {
         try checkRole(session.role)
         let access = RowAccess(schema: snapshot, session: session)
-        return try await database.write(deadline: session.deadline) { database in
+        return try await write(deadline: session.deadline) { database in
             if let key = session.idempotency, let earlier = try SQLiteIdempotency.find(key, access, database) {
                 return earlier
             }

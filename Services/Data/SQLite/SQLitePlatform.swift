@@ -41,6 +41,7 @@ enum SQLitePlatform {
         if let format = try value("format", session), format != Self.format {
             throw DatabaseError(sqlState: "F0000", message: "the file has the format \(format), not \(Self.format)")
         }
+        try TableLog.prepare(session)
         if let stored = try value("catalog", session) { return try Catalog(decoding: stored) }
         let (catalog, steps) = try Platform.catalog()
         for case .sql(let sql) in steps { try session.executeScript(sql) }

@@ -40,6 +40,9 @@ package final class DataService: MartletService {
         context.bus.handle(MethodRegistry.usersDelete) { [weak self] request in
             await self?.users { await $0.delete(request) } ?? Self.notReady
         }
+        context.bus.handle(MethodRegistry.logPull) { [weak self] request in
+            await self?.pull(request) ?? Self.notReady
+        }
     }
 
     package func run() async throws {
@@ -47,7 +50,30 @@ package final class DataService: MartletService {
         let rowsMax = Int64(context.settings[\.data.rowsMax])
         opened.withLock { $0 = Opened(engine: engine, handler: RestHandler(engine: engine, rowsMax: rowsMax)) }
         context.readiness.set(.ready)
-        try await gracefulShutdown()
+        let doorbell = Doorbell(log: engine.log, bus: context.bus)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await doorbell.run() }
+            group.addTask { [self] in await trim(engine.log) }
+            try await gracefulShutdown()
+            group.cancelAll()
+        }
+    }
+
+    /// Pause between two looks at the log's age and size.
+    private static let trimPause = Duration.seconds(30)
+
+    private func trim(_ log: any LogStore) async {
+        let retention = LogRetention(
+            age: context.settings[\.data.logRetention], bytesMax: Int64(context.settings[\.data.logBytesMax]))
+        while !Task.isCancelled {
+            do {
+                while try await log.trim(LogStream.rows, retention) == LogRetention.entriesMax {}
+            } catch {
+                guard !Task.isCancelled else { return }
+                context.logger.warning("The log was not trimmed.", metadata: ["error.detail": "\(error)"])
+            }
+            try? await Task.sleep(for: Self.trimPause)
+        }
     }
 
     package func close() async {
@@ -146,6 +172,11 @@ package final class DataService: MartletService {
         return OutboundReply(
             header: ReplyHeader(http: HTTPResponseHead(status: reply.status, fields: reply.fields)),
             payload: ByteBuffer(bytes: reply.body))
+    }
+
+    private func pull(_ request: InboundRequest) async -> OutboundReply {
+        guard let log = opened.withLock({ $0?.engine.log }) else { return Self.notReady }
+        return await LogMethods(log: log).pull(request)
     }
 
     private func users(_ body: (UserMethods) async -> OutboundReply) async -> OutboundReply {

@@ -35,6 +35,7 @@ import CSQLite
             throw SQLiteError.error(code: result, message: "cannot open \(path): \(message)")
         }
         unsafe hooks.install(on: opened, configuration: configuration)
+        if role == .writer, let capture = configuration.capture { unsafe hooks.install(capture, on: opened) }
         try prepareConnection(role, checksForeignKeys: configuration.checksForeignKeys)
     }
 
@@ -58,6 +59,24 @@ import CSQLite
             // SQLite before 3.51.3 can corrupt a log that several connections checkpoint: only the writer does.
             try executeScript("pragma wal_autocheckpoint = 0")
         }
+    }
+
+    /// How many changes the write has so far.
+    var captureMark: Int { hooks.changes?.list.count ?? 0 }
+    /// Forgets the changes after a mark, as a roll-back did with their rows.
+    func cutCapture(to mark: Int) { hooks.changes?.cut(to: mark) }
+    func forgetCapture() { hooks.changes?.removeAll() }
+
+    /// Hands the write's changes to the log, in the write's own savepoint.
+    func flushCapture(_ session: DatabaseSession) throws {
+        guard let changes = hooks.changes else { return }
+        if changes.isOverfull {
+            throw DatabaseError(sqlState: "54000", message: "the write changes more rows than its log may hold")
+        }
+        guard !changes.list.isEmpty else { return }
+        let list = changes.list
+        changes.removeAll()
+        try changes.capture.sink(session, list)
     }
 
     /// No transaction is open: a roll-back of all has happened, or nothing began.

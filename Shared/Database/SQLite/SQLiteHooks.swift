@@ -10,6 +10,8 @@ final class SQLiteHooks {
     var interruption: Interruption?
     /// What a host function threw; SQLite itself carries only a text.
     var thrown: DatabaseError?
+    /// On the connection that writes, when somebody keeps a log; nil elsewhere.
+    var changes: CapturedChanges?
     private var callees: [AnyObject] = []
 
     /// Virtual machine instructions between two questions whether to stop: about every millisecond.
@@ -17,11 +19,13 @@ final class SQLiteHooks {
 
     func install(on handle: OpaquePointer, configuration: DatabaseConfiguration) {
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe sqlite3_progress_handler(handle, Self.instructionsBetweenQuestions, { context in
-            guard let context = unsafe context else { return 0 }
-            let hooks = unsafe Unmanaged<SQLiteHooks>.fromOpaque(context).takeUnretainedValue()
-            return hooks.interruption?.isDue == true ? 1 : 0
-        }, context)
+        unsafe sqlite3_progress_handler(
+            handle, Self.instructionsBetweenQuestions,
+            { context in
+                guard let context = unsafe context else { return 0 }
+                let hooks = unsafe Unmanaged<SQLiteHooks>.fromOpaque(context).takeUnretainedValue()
+                return hooks.interruption?.isDue == true ? 1 : 0
+            }, context)
         for function in configuration.functions { unsafe install(function, on: handle) }
         for collation in configuration.collations { unsafe install(collation, on: handle) }
         for aggregate in configuration.aggregates { unsafe install(aggregate, on: handle) }
@@ -76,26 +80,31 @@ final class SQLiteHooks {
     ) -> [SQLValue] {
         (0..<Int(count)).map { position in
             guard let value = unsafe values?[position] else { return .null }
-            switch unsafe sqlite3_value_type(value) {
-            case SQLITE_INTEGER: return .integer(unsafe sqlite3_value_int64(value))
-            case SQLITE_FLOAT: return .real(unsafe sqlite3_value_double(value))
-            case SQLITE_TEXT:
-                let start = unsafe sqlite3_value_text(value)
-                let bytes = unsafe UnsafeBufferPointer(
-                    start: start, count: start == nil ? 0 : Int(sqlite3_value_bytes(value)))
-                return .text(unsafe String(decoding: bytes, as: UTF8.self))
-            case SQLITE_BLOB:
-                let start = unsafe sqlite3_value_blob(value)
-                let bytes = unsafe UnsafeRawBufferPointer(
-                    start: start, count: start == nil ? 0 : Int(sqlite3_value_bytes(value)))
-                return .blob(unsafe Array(bytes))
-            default: return .null
-            }
+            return unsafe self.value(value)
+        }
+    }
+
+    static func value(_ value: OpaquePointer) -> SQLValue {
+        switch unsafe sqlite3_value_type(value) {
+        case SQLITE_INTEGER: return .integer(unsafe sqlite3_value_int64(value))
+        case SQLITE_FLOAT: return .real(unsafe sqlite3_value_double(value))
+        case SQLITE_TEXT:
+            let start = unsafe sqlite3_value_text(value)
+            let bytes = unsafe UnsafeBufferPointer(
+                start: start, count: start == nil ? 0 : Int(sqlite3_value_bytes(value)))
+            return .text(unsafe String(decoding: bytes, as: UTF8.self))
+        case SQLITE_BLOB:
+            let start = unsafe sqlite3_value_blob(value)
+            let bytes = unsafe UnsafeRawBufferPointer(
+                start: start, count: start == nil ? 0 : Int(sqlite3_value_bytes(value)))
+            return .blob(unsafe Array(bytes))
+        default: return .null
         }
     }
 
     fileprivate static func text(_ bytes: UnsafeRawPointer?, _ count: Int32) -> String {
-        unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : Int(count)), as: UTF8.self)
+        unsafe String(
+            decoding: UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : Int(count)), as: UTF8.self)
     }
 
     fileprivate static func answer(_ context: OpaquePointer?, _ value: SQLValue) {

@@ -109,10 +109,16 @@ final class WriteGroup {
             return .failed
         }
         connection.interruption = job.interruption
-        defer { connection.interruption = nil }
+        // What a failed write, or one whose transaction was lost, has left behind belongs to nobody.
+        connection.forgetCapture()
+        defer {
+            connection.interruption = nil
+            connection.forgetCapture()
+        }
         do {
             try connection.executeScript("savepoint martlet_write")
             try job.run(session)
+            try connection.flushCapture(session)
             // RELEASE does not look at deferred foreign keys, only COMMIT does, and there it would fail everybody.
             #if !MUTANT_DB_DEFERRED_KEYS_UNCHECKED
                 if connection.hasDeferredForeignKeyViolations {

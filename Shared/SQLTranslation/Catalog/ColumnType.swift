@@ -21,6 +21,17 @@ package struct ColumnType: Sendable, Equatable, Hashable {
     /// PostgreSQL's spelling (`format_type`), for casts and messages: `timestamp with time zone`, `numeric(10,2)`.
     package var display: String
 
+    /// PostgreSQL's internal name of the type, an array's with `_` in front: `int4`, `_text`, an enum's own name.
+    package var internalName: String {
+        let element =
+            switch base {
+            case .enumeration: enumName?.name ?? display
+            case .other: display.hasSuffix("[]") ? String(display.dropLast(2)) : display
+            default: base.rawValue
+            }
+        return isArray ? "_" + element : element
+    }
+
     package init(
         base: Base, isArray: Bool = false, precision: Int? = nil, scale: Int? = nil, enumName: QualifiedName? = nil,
         display: String

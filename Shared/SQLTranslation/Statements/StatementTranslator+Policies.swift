@@ -80,7 +80,13 @@ extension StatementTranslator {
             else { throw TranslationFault("only tables can be published", at: node.location) }
             // Row filters and column lists decide what subscribers see: dropping them would show more.
             try table.allow("relation")
-            tables.append(try relation(table.bare("relation", as: "RangeVar"), kind: .table).name)
+            let name = try relation(table.bare("relation", as: "RangeVar"), kind: .table).name
+            // Their changes are the platform's own, and hold what no subscriber may see.
+            guard !Platform.schemas.contains(name.schema) else {
+                throw TranslationFault(
+                    "a table of the schema \(name.schema) cannot be published", at: node.location, sqlState: "42501")
+            }
+            tables.append(name)
         }
         switch node.string("action") {
         case "AP_DropObjects":

@@ -17,6 +17,13 @@ package struct DataSettings: Sendable {
     package let rowsMax = Setting<Int>(
         "api.max_rows", 1_000, in: 1...1_000_000, readers: [.data], "Most rows of one answer.")
 
+    package let logRetention = Setting<Duration>(
+        "martlet.data.log_retention", .seconds(24 * 3_600), in: .seconds(60)...(.seconds(30 * 24 * 3_600)),
+        readers: [.data], "How long the change log keeps an entry; a consumer that is later must read the state anew.")
+    package let logBytesMax = Setting<Int>(
+        "martlet.data.log_bytes_max", 268_435_456, in: 16_777_216...68_719_476_736, readers: [.data],
+        "Size of the change log, in bytes; beyond it the oldest entries go.")
+
     static let engineFault: @Sendable (String) -> String? = { text in
         if text == "sqlite" || text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") { return nil }
         return "expected sqlite or a URL that begins with postgres://"
