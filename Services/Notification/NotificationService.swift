@@ -12,11 +12,16 @@ internal import ServiceLifecycle
 package final class NotificationService: MartletService {
     package static let name = ServiceName.notification
 
+    /// What data publishes when the log has grown.
+    private static let doorbell = Array("log/rows".utf8)
     private static let tickInterval = Duration.seconds(1)
 
     private let context: ServiceContext
     private let hub: Hub
     private let keys: KeyWatcher
+    private let feed: FeedReader
+    private let feedWakes: AsyncStream<Void>
+    private let wakeFeed: AsyncStream<Void>.Continuation
 
     package init(_ context: ServiceContext) async throws {
         self.context = context
@@ -32,9 +37,17 @@ package final class NotificationService: MartletService {
         }
         let keys = KeyWatcher(verifier: verifier, bus: context.bus, logger: context.logger)
         let limits = HubLimits(settings)
+        let (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let hub = Hub(
             limits: limits, clock: HubClock(now: { .now }, unixSeconds: { Int64(time(nil)) }), verifier: verifier,
-            metrics: HubMetrics(context.metrics), thread: HubThread(), askForKeys: { keys.ask() })
+            metrics: HubMetrics(context.metrics), thread: HubThread(), askForKeys: { keys.ask() },
+            wakeFeed: { wake.yield() })
+        feed = FeedReader(
+            hub: hub, source: BusFeedSource(bus: context.bus), logger: context.logger,
+            losses: context.metrics.counter(
+                "martlet_notification_feed_losses_total", "Times that changes were no longer in the log."))
+        feedWakes = wakes
+        wakeFeed = wake
         self.keys = keys
         self.hub = hub
         let methods = HubMethods(hub: hub)
@@ -53,6 +66,18 @@ package final class NotificationService: MartletService {
                 while !Task.isCancelled {
                     try? await Task.sleep(for: Self.tickInterval)
                     await hub.tick()
+                }
+            }
+            group.addTask { [feed, feedWakes] in await feed.run(wakes: feedWakes) }
+            group.addTask { [wakeFeed] in
+                while !Task.isCancelled {
+                    wakeFeed.yield()
+                    try? await Task.sleep(for: FeedReader.idleInterval)
+                }
+            }
+            group.addTask { [context, wakeFeed] in
+                await context.bus.withSubscription(to: .data, topic: Self.doorbell) { events in
+                    for await _ in events { wakeFeed.yield() }
                 }
             }
             context.readiness.set(.ready)

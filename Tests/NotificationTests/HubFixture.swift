@@ -28,7 +28,7 @@ final class HubFixture: Sendable {
                 now: { begin + box.passed.withLock { $0 } },
                 unixSeconds: { Self.start + box.passed.withLock { $0 }.components.seconds }),
             verifier: try TokenVerifier(legacySecret: Self.secret), metrics: HubMetrics(registry), thread: HubThread(),
-            instancePrefix: "t", askForKeys: { box.asked.withLock { $0 += 1 } })
+            instancePrefix: "t", askForKeys: { box.asked.withLock { $0 += 1 } }, wakeFeed: {})
         self.box = box
     }
 
@@ -56,6 +56,9 @@ final class HubFixture: Sendable {
             await hub.tick()
         }
     }
+
+    /// Lets time pass before the hub looks at it.
+    func passUnnoticed(_ time: Duration) { box.passed.withLock { $0 += time } }
 
     /// Begins the session.
     func begin() async {

@@ -90,8 +90,8 @@ extension Hub {
                 expel(member, "You no longer have permission to read from this Channel topic: \(channel.name)")
                 return
             }
+            // The change feed judges by it from the next change on.
             member.grant = grant
-            regrant(member)
         case .failure(.fault(let reason)): expel(member, Self.message(in: reason))
         case .failure(.unknownKey):
             if hasAsked {

@@ -29,6 +29,8 @@ actor Hub {
     let clock: HubClock
     let verifier: TokenVerifier
     let metrics: HubMetrics
+    /// Told when somebody waits to be connected to the change feed.
+    let wakeFeed: @Sendable () -> Void
     /// Told when a token names a key that is not known; `keysRefreshed` is expected then.
     private let askForKeys: @Sendable () -> Void
 
@@ -38,6 +40,7 @@ actor Hub {
     var joins = RateWindow(seconds: 1)
     var messages = RateWindow(seconds: HubLimits.messageWindowSeconds)
     var waitingForKeys: [WaitingForKeys] = []
+    var feed = FeedRegistry()
     /// Numbers for members, tickets and presence references; never used twice.
     private var lastNumber = 0
     /// Tells references of this process from those of the one before it.
@@ -48,7 +51,7 @@ actor Hub {
     init(
         limits: HubLimits, clock: HubClock, verifier: TokenVerifier, metrics: HubMetrics, thread: HubThread,
         instancePrefix: String = String(UInt32.random(in: .min ... .max), radix: 36),
-        askForKeys: @escaping @Sendable () -> Void
+        askForKeys: @escaping @Sendable () -> Void, wakeFeed: @escaping @Sendable () -> Void
     ) {
         self.limits = limits
         self.clock = clock
@@ -57,6 +60,7 @@ actor Hub {
         self.thread = thread
         self.instancePrefix = instancePrefix
         self.askForKeys = askForKeys
+        self.wakeFeed = wakeFeed
     }
 
     // MARK: What edges call
