@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Channels with the Python SDK (first serializer) and a raw client of the second, side by side (realtime contract)."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+import uuid
+
+import pytest
+from supabase import acreate_client
+from websockets.sync.client import connect
+
+from people import call
+
+
+def topic() -> str:
+    return f"room-{uuid.uuid4().hex[:8]}"
+
+
+def token(stack, role: str, life: float, **claims) -> str:
+    """A token under the project's own secret, as an application may mint one."""
+    def encoded(raw: bytes) -> str:
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    body = {"role": role, "sub": str(uuid.uuid4()), "session_id": str(uuid.uuid4()), "exp": int(time.time() + life), **claims}
+    signed = ".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, body))
+    mac = hmac.new(stack.keys["jwt_secret"].encode(), signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{encoded(mac)}"
+
+
+class Raw:
+    """A client of the second serializer without any SDK."""
+
+    def __init__(self, stack, key: str = "anon", version: str = "2.0.0"):
+        address = f"ws://127.0.0.1:{stack.port}/realtime/v1/websocket?apikey={stack.keys[key]}&vsn={version}"
+        self.socket = connect(address, max_size=None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def say(self, *message):
+        self.socket.send(json.dumps(message))
+
+    def hear(self, seconds: float = 5):
+        answer = self.socket.recv(timeout=seconds)
+        return answer if isinstance(answer, bytes) else json.loads(answer)
+
+    def silence(self, seconds: float = 0.5):
+        with pytest.raises(TimeoutError):
+            print(self.hear(seconds))
+
+    def join(self, name: str, config: dict | None = None, **more):
+        self.say("1", "1", f"realtime:{name}", "phx_join", {"config": config or {}, **more})
+        return self.hear()[4]
+
+
+async def until(fact, seconds: float = 10):
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+def test_two_sdk_clients_and_a_raw_one_share_a_room(example):
+    name = topic()
+    heard, raw_frame = [], None
+
+    async def play():
+        one, two = [await acreate_client(example.url, example.keys["anon"]) for _ in range(2)]
+        sender, receiver = one.channel(name), two.channel(name)
+        states = []
+        receiver.on_broadcast("greeting", lambda message: heard.append(message))
+        for channel in (sender, receiver):
+            await channel.subscribe(lambda state, _: states.append(state.value))
+        await until(lambda: states == ["SUBSCRIBED"] * 2)
+        await sender.send_broadcast("greeting", {"n": 1, "text": "hé"})
+        await until(lambda: heard)
+        await one.remove_all_channels()
+        await two.remove_all_channels()
+
+    with Raw(example) as raw:
+        assert raw.join(name) == {"status": "ok", "response": {"postgres_changes": []}}
+        asyncio.run(play())
+        raw_frame = raw.hear()
+    assert [message["payload"] for message in heard] == [{"n": 1, "text": "hé"}]
+    head = f"realtime:{name}".encode()
+    assert raw_frame[:5] == bytes([4, len(head), len(b"greeting"), 0, 1])
+    assert raw_frame[5:].startswith(head + b"greeting")
+    assert json.loads(raw_frame[5 + len(head) + 8:]) == {"n": 1, "text": "hé"}
+
+
+def test_acknowledgement_echo_order_and_binary(example):
+    name = topic()
+    head = f"realtime:{name}".encode()
+    with Raw(example) as raw, Raw(example) as other:
+        raw.join(name, {"broadcast": {"ack": True, "self": True}})
+        other.join(name)
+        for number in range(50):
+            raw.socket.send(bytes([3, 1, 2, len(head), 1, 0, 0]) + b"1" + b"%02d" % number + head + b"e" + bytes([number]))
+        echoes, replies = [], []
+        for _ in range(100):
+            answer = raw.hear()
+            (echoes if isinstance(answer, bytes) else replies).append(answer)
+        expected = [bytes([4, len(head), 1, 0, 0]) + head + b"e" + bytes([number]) for number in range(50)]
+        assert echoes == expected and [other.hear() for _ in range(50)] == expected
+        assert [reply[:4] for reply in replies] == [
+            ["1", f"{number:02d}", f"realtime:{name}", "phx_reply"] for number in range(50)]
+        other.silence()
+
+
+def test_broadcast_over_http_and_private_rooms(example):
+    name = topic()
+    with Raw(example) as raw, Raw(example, "service_role") as private:
+        refusal = raw.join(name, {"private": True})["response"]["reason"]
+        assert refusal == f"Unauthorized: You do not have permissions to read from this Channel topic: {name}"
+        assert raw.join(name)["status"] == "ok" and private.join(name, {"private": True})["status"] == "ok"
+        messages = [{"topic": name, "event": "e", "payload": {"n": 1}},
+                    {"topic": name, "event": "p", "payload": {"n": 2}, "private": True}]
+        status, _, body = call(example, "POST", "/realtime/v1/api/broadcast", {"messages": messages})
+        assert status == 202 and not body
+        assert raw.hear().endswith(b'e{"n": 1}')
+        private.silence()
+        status, _, _ = call(example, "POST", "/realtime/v1/api/broadcast", {"messages": messages},
+                            key=example.keys["service_role"])
+        assert status == 202
+        assert private.hear().endswith(b'p{"n": 2}')
+        assert raw.hear().endswith(b'e{"n": 1}')
+        status, _, body = call(example, "POST", "/realtime/v1/api/broadcast", {"messages": [{"topic": name}]})
+        assert status == 422 and "payload" in body["errors"]["messages"][0]
+
+
+def test_presence_between_sdk_clients(example):
+    name = topic()
+
+    async def play():
+        one, two = [await acreate_client(example.url, example.keys["anon"]) for _ in range(2)]
+        joined, left, states = [], [], []
+        first = one.channel(name, {"config": {"presence": {"key": "first", "enabled": True}}})
+        second = two.channel(name, {"config": {"presence": {"key": "second", "enabled": True}}})
+        second.on_presence_join(lambda key, _, new: joined.append((key, new)))
+        second.on_presence_leave(lambda key, _, old: left.append((key, old)))
+        for channel in (first, second):
+            await channel.subscribe(lambda state, _: states.append(state.value))
+        await until(lambda: states == ["SUBSCRIBED"] * 2)
+        await first.track({"mood": "well"})
+        await until(lambda: joined)
+        assert joined[0][0] == "first" and joined[0][1][0]["mood"] == "well"
+        assert list(second.presence_state()) == ["first"]
+        await one.realtime.close()
+        await until(lambda: left)
+        assert left[0][0] == "first" and not second.presence_state()
+        await two.remove_all_channels()
+
+    asyncio.run(play())
+
+
+def test_a_token_that_ends_while_connected(example):
+    name = topic()
+    with Raw(example) as raw:
+        joined = raw.join(name, access_token=token(example, "authenticated", 3))
+        assert joined["status"] == "ok"
+        begin = time.monotonic()
+        system, close = raw.hear(10), raw.hear()
+        assert time.monotonic() - begin < 8
+        assert system[3] == "system" and system[4]["message"].startswith("Token has expired ")
+        assert system[4]["status"] == "error" and close[:4] == ["1", "1", f"realtime:{name}", "phx_close"]
+        # The connection and other topics live on.
+        assert raw.join(topic())["status"] == "ok"
+
+
+def test_a_new_token_in_time_keeps_the_channel(example):
+    name = topic()
+    with Raw(example) as raw:
+        raw.join(name, {"broadcast": {"self": True}}, access_token=token(example, "authenticated", 3))
+        raw.say("1", "2", f"realtime:{name}", "access_token", {"access_token": token(example, "authenticated", 60)})
+        raw.silence(5)
+        raw.say("1", "3", f"realtime:{name}", "broadcast", {"type": "broadcast", "event": "e", "payload": 1})
+        assert raw.hear().endswith(b"e1")
+        raw.say("1", "4", f"realtime:{name}", "access_token", {"access_token": token(example, "authenticated", 60)[:-6]})
+        assert raw.hear()[3] == "system" and raw.hear()[3] == "phx_close"
+
+
+def test_bad_tokens_and_topics(example):
+    with Raw(example) as raw:
+        for topic_name, more, reason in [
+            ("other:x", {}, "unmatched topic"),
+            ("realtime:", {}, "TopicNameRequired: You must provide a topic name"),
+            ("realtime:x", {"access_token": "x"}, "MalformedJWT: The token provided is not a valid JWT"),
+            ("realtime:x", {"access_token": token(example, "authenticated", 9)[:-8] + "AAAAAAAA"},
+             "JwtSignatureError: Failed to validate JWT signature"),
+        ]:
+            raw.say("1", "1", topic_name, "phx_join", {"config": {}, **more})
+            assert raw.hear() == ["1", "1", topic_name, "phx_reply",
+                                  {"status": "error", "response": {"reason": reason}}]
+        raw.say("1", "1", "realtime:x", "phx_join", {"access_token": token(example, "authenticated", -100)})
+        assert raw.hear()[4]["response"]["reason"].startswith("InvalidJWTToken: Token has expired 10")
+
+
+def test_a_signed_in_person_joins_with_their_own_token(example):
+    from people import address, person
+    someone = person(example, address())
+    with Raw(example) as raw:
+        assert raw.join(topic(), access_token=someone.auth.get_session().access_token)["status"] == "ok"
