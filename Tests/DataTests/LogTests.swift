@@ -236,10 +236,11 @@ struct LogTests {
 
 extension TestEngine {
     /// The engines whose rows the log holds.
-    static let logEngines: [DatabaseEngine] = [.sqlite]
+    static let logEngines: [DatabaseEngine] = [.sqlite, .postgres]
 
     /// All entries of the log from its beginning.
     func logged() async throws -> [LogEntry] {
+        try await (rows as? PostgresEngine)?.numberLog()
         let head = try await rows.log.head("rows")
         guard case .entries(let entries, _) = try await pull(head.epoch, 0) else {
             Issue.record("the log was trimmed")

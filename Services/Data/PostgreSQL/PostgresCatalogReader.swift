@@ -18,7 +18,16 @@ struct PostgresCatalogReader {
         for row in try session.query("select rolname, rolbypassrls from pg_roles") {
             catalog.roles[row[0].textValue ?? ""] = Role(bypassesRowSecurity: row[1].textValue == "t")
         }
+        catalog.version = try version()
+        let published = try session.query(
+            "select schemaname, tablename from pg_publication_tables where pubname = 'supabase_realtime'")
+        catalog.publication = Set(published.map { QualifiedName($0[0].textValue ?? "", $0[1].textValue ?? "") })
         return catalog
+    }
+
+    /// Rises with every migration.
+    func version() throws -> Int64 {
+        try session.query("select count(*) from martlet.migration").first?[0].integerValue ?? 0
     }
 
     /// Relations that are no partition, outside the system's schemas and ours.
@@ -31,14 +40,16 @@ struct PostgresCatalogReader {
         let rows = try session.query(
             """
             select n.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity, \
-            pg_get_userbyid(c.relowner), obj_description(c.oid, 'pg_class') from \(Self.relations)
+            pg_get_userbyid(c.relowner), obj_description(c.oid, 'pg_class'), \
+            c.relreplident = 'f' from \(Self.relations)
             """)
         for row in rows {
             let name = QualifiedName(row[0].textValue ?? "", row[1].textValue ?? "")
             let isTable = ["r", "p", "f"].contains(row[2].textValue ?? "")
             catalog.relations[name] = Relation(
                 name: name, kind: isTable ? .table : .view, rowSecurity: row[3].textValue == "t",
-                forcesRowSecurity: row[4].textValue == "t", owner: row[5].textValue ?? "", comment: row[6].textValue)
+                forcesRowSecurity: row[4].textValue == "t", owner: row[5].textValue ?? "", comment: row[6].textValue,
+                replicatesOldRow: row[7].textValue == "t")
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletDatabase
+import MartletSQL
 
 extension PostgresEngine {
     package func migrate(_ files: [MigrationFile], requiresRowSecurity: Bool) async throws -> MigrationReport {
@@ -25,7 +26,14 @@ extension PostgresEngine {
             try session.execute("lock table martlet.migration in share row exclusive mode")
             let known = try session.query("select from martlet.migration where version = $1", [.text(file.version)])
             guard known.isEmpty else { return }
+            // Everything that was changed under the old schema is numbered under it: the head's row first, as the
+            // numbering does, then nobody writes to the outbox any more.
+            _ = try TableLog.head(LogStream.rows, session, lock: " for update")
+            try session.execute("lock table martlet.outbox in share mode")
+            let before = try PostgresCatalogReader(session: session).read()
+            while try PostgresNumbering.number(before, session) > 0 {}
             try Self.run(file.sql, fileName: file.fileName, session)
+            try PostgresCapture.synchronise(session)
             if checksRowSecurity {
                 let catalog = try PostgresCatalogReader(session: session).read()
                 if let failure = MigrationLedger.openTable(in: catalog, schemas, file) { throw failure }
@@ -36,6 +44,11 @@ extension PostgresEngine {
                     .text(file.version), .text(file.fileName), .text(ContentDigest.text(of: file.sql)),
                     .text(file.sql),
                 ])
+            try session.execute(
+                """
+                insert into martlet.outbox (stream, type, relation, at, headers) values ($1, $2, '{}', $3, '{}')
+                """,
+                [.text(LogStream.rows), .text(LogEntryType.schemaChanged), .integer(MartletFunctions.now())])
         }
     }
 
@@ -51,7 +64,8 @@ extension PostgresEngine {
 
     /// Runs a file as the application's owner, statement by statement, and leaves the transaction as it found it.
     private static func run(_ sql: String, fileName: String, _ session: DatabaseSession) throws {
-        try session.executeScript("set local role postgres")
+        // Rows that migrations and the seed write are no changes (data-semantics 2).
+        try session.executeScript("set local role postgres; set local martlet.capture = 'off'")
         for statement in PostgresScript.statements(of: sql) {
             do {
                 try session.executeScript(statement.sql)
@@ -62,6 +76,7 @@ extension PostgresEngine {
             }
         }
         // A file may have changed settings; ours must not follow them.
-        try session.executeScript("set local role none; set local search_path = public, extensions")
+        try session.executeScript(
+            "set local role none; set local search_path = public, extensions; set local martlet.capture = 'on'")
     }
 }

@@ -28,7 +28,9 @@ extension PostgresEngine {
         _ refused: (RowError) -> Outcome, _ body: () async throws -> Outcome
     ) async throws -> Outcome {
         do {
-            return try await body()
+            let outcome = try await body()
+            numbering.nudge.raise()
+            return outcome
         } catch let error as DatabaseError where !UserRefusal.isEnvironment(error) {
             return refused(RowError(error))
         }

@@ -10,14 +10,27 @@ package final class PostgresEngine: RowEngine {
     let administration: Database
     /// Runs as `authenticator`, which has no rights of its own until a request takes a role.
     private let requests: Database
-    private let cached: Mutex<Snapshot>
+    private let cached: SnapshotBox
     private let exposedSchemas: [String]
     package let log: any LogStore
+    /// Numbers what this and other replicas captured; runs while the service does.
+    let numbering: PostgresNumbering
 
     private struct Snapshot {
         var schema: SchemaCache
         /// Roles that requests may take.
         var roles: Set<String>
+    }
+
+    /// The snapshot, for those who outlive a call.
+    private final class SnapshotBox: Sendable {
+        private let value: Mutex<Snapshot>
+
+        init(_ snapshot: Snapshot) { value = Mutex(snapshot) }
+
+        func withLock<Result: Sendable>(_ body: (inout sending Snapshot) -> sending Result) -> Result {
+            value.withLock(body)
+        }
     }
 
     package var schema: SchemaCache { cached.withLock { $0.schema } }
@@ -40,6 +53,7 @@ package final class PostgresEngine: RowEngine {
                 try session.execute("select pg_advisory_xact_lock(\(bootstrapLock))")
                 for script in PostgresPlatform.all { try session.executeScript(script) }
                 try TableLog.prepare(session)
+                try PostgresCapture.synchronise(session)
                 let rows = try session.query("select rolsuper from pg_roles where rolname = current_user")
                 return rows.first?[0].textValue == "t"
             }
@@ -62,11 +76,20 @@ package final class PostgresEngine: RowEngine {
         _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String]
     ) {
         self.administration = administration
-        log = TableLog(administration)
+        let log = TableLog(administration)
+        self.log = log
+        let cached = SnapshotBox(snapshot)
+        self.cached = cached
+        numbering = PostgresNumbering(
+            database: administration, log: log, catalog: { cached.withLock { $0.schema }.catalog })
         self.requests = requests
-        cached = Mutex(snapshot)
         self.exposedSchemas = exposedSchemas
     }
+
+    /// Numbers what was captured so far.
+    package func numberLog() async throws { try await numbering.turn() }
+
+    package func runLog() async { await numbering.run() }
 
     package func close() async {
         await requests.close()
@@ -123,7 +146,7 @@ package final class PostgresEngine: RowEngine {
         let write = statement.write(plan, relation)
         let parameters = statement.parameters
         let location = plan.wantsLocation ? relation.primaryKey?.columns ?? [] : []
-        return try await requests.write(deadline: session.deadline) { database in
+        let written = try await requests.write(deadline: session.deadline) { database in
             if let key = session.idempotency, let earlier = try PostgresIdempotency.claim(key, database) {
                 return earlier
             }
@@ -139,6 +162,8 @@ package final class PostgresEngine: RowEngine {
             }
             return reply
         }
+        numbering.nudge.raise()
+        return written
     }
 
     private static func rows(

@@ -12,6 +12,9 @@ package protocol RowEngine: Sendable {
     /// The change log of published tables, which every write of this engine is in.
     var log: any LogStore { get }
 
+    /// Does what the log needs beside the writes themselves, until its task is cancelled.
+    func runLog() async
+
     /// Applies the migrations that are new, in order, one transaction a file, and reloads `schema`.
     ///
     /// An edited or missing applied file, and a new file older than the last applied one, are refused before

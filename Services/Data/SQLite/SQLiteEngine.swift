@@ -80,6 +80,9 @@ package final class SQLiteEngine: RowEngine {
         return result
     }
 
+    /// Entries are written with their rows; nothing is left to do.
+    package func runLog() async {}
+
     package func close() async { await database.close() }
 
     // MARK: Requests

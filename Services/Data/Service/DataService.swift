@@ -52,6 +52,7 @@ package final class DataService: MartletService {
         context.readiness.set(.ready)
         let doorbell = Doorbell(log: engine.log, bus: context.bus)
         try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await engine.runLog() }
             group.addTask { await doorbell.run() }
             group.addTask { [self] in await trim(engine.log) }
             try await gracefulShutdown()
