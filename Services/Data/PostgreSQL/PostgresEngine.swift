@@ -9,14 +9,14 @@ package final class PostgresEngine: RowEngine {
     /// Runs as the login: bootstrap, migrations, users.
     let administration: Database
     /// Runs as `authenticator`, which has no rights of its own until a request takes a role.
-    private let requests: Database
+    let requests: Database
     private let cached: SnapshotBox
     private let exposedSchemas: [String]
     package let log: any LogStore
     /// Numbers what this and other replicas captured; runs while the service does.
     let numbering: PostgresNumbering
 
-    private struct Snapshot {
+    struct Snapshot {
         var schema: SchemaCache
         /// Roles that requests may take.
         var roles: Set<String>
@@ -34,6 +34,9 @@ package final class PostgresEngine: RowEngine {
     }
 
     package var schema: SchemaCache { cached.withLock { $0.schema } }
+
+    /// Roles that requests may take.
+    var requestRoles: Set<String> { cached.withLock { $0.roles } }
 
     /// Connects, brings the platform's schemas and roles into place, and reads the schema.
     ///
@@ -197,7 +200,7 @@ package final class PostgresEngine: RowEngine {
     }
 
     /// Takes the request's role and settings for the rest of the transaction (rest contract 17.2).
-    private static func take(_ session: RequestSession, _ database: DatabaseSession) throws {
+    static func take(_ session: RequestSession, _ database: DatabaseSession) throws {
         try database.execute(
             """
             select set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \

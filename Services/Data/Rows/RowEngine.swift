@@ -45,6 +45,19 @@ package protocol RowEngine: Sendable {
     /// Deletes a row of `auth.users`, leaving a tombstone in the same transaction.
     func deleteUser(id: String, session: RequestSession) async throws -> UserDeletion
 
+    /// Says which callers may see which changes of the log: the row is the one that was logged, privileges, policies
+    /// and other tables are those of now.
+    func visible(_ question: VisibilityQuestion) async throws -> VisibilityAnswer
+
+    /// The published tables, and where the log stands.
+    ///
+    /// - Parameters:
+    ///   - schema: a schema's name; empty or `*` for all.
+    ///   - table: a table's name; empty or `*` for all.
+    func describeFeed(
+        schema: String, table: String, deadline: ContinuousClock.Instant?
+    ) async throws -> FeedDescription
+
     /// Waits for what runs and closes every connection. Final.
     func close() async
 }

@@ -31,7 +31,13 @@ struct RowCheck {
             ], access)
     }
 
-    private static let alias = "t0"
+    /// USING of SELECT: whether the row may be read.
+    init(readingFrom relation: Relation, _ access: RowAccess) throws {
+        self.relation = relation
+        take([try access.using(.select, on: relation, alias: Self.alias)], access)
+    }
+
+    static let alias = "t0"
 
     private mutating func take(_ conditions: [AccessCompiler.Condition], _ access: RowAccess) {
         var parts: [String] = []

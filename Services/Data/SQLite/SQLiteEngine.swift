@@ -21,7 +21,7 @@ package final class SQLiteEngine: RowEngine {
     var snapshot: SQLiteSchema { current.withLock { $0 } }
 
     /// Roles that requests may take: those of `authenticator`.
-    private static let requestRoles: Set<String> = ["anon", "authenticated", "service_role", "authenticator"]
+    static let requestRoles: Set<String> = ["anon", "authenticated", "service_role", "authenticator"]
 
     /// Opens the file, making it when absent, and brings the platform's tables into it.
     ///

@@ -43,6 +43,12 @@ package final class DataService: MartletService {
         context.bus.handle(MethodRegistry.logPull) { [weak self] request in
             await self?.pull(request) ?? Self.notReady
         }
+        context.bus.handle(MethodRegistry.visible) { [weak self] request in
+            await self?.feed { await $0.visible(request) } ?? Self.notReady
+        }
+        context.bus.handle(MethodRegistry.feedDescribe) { [weak self] request in
+            await self?.feed { await $0.describe(request) } ?? Self.notReady
+        }
     }
 
     package func run() async throws {
@@ -183,5 +189,10 @@ package final class DataService: MartletService {
     private func users(_ body: (UserMethods) async -> OutboundReply) async -> OutboundReply {
         guard let engine = opened.withLock({ $0?.engine }) else { return Self.notReady }
         return await body(UserMethods(engine: engine))
+    }
+
+    private func feed(_ body: (VisibleMethods) async -> OutboundReply) async -> OutboundReply {
+        guard let engine = opened.withLock({ $0?.engine }) else { return Self.notReady }
+        return await body(VisibleMethods(engine: engine))
     }
 }
