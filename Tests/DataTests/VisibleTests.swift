@@ -80,7 +80,7 @@ struct VisibleTests {
     }
 
     private static func ask(
-        _ sequences: [Int64], _ engine: TestEngine, callers: [Caller] = callers
+        _ sequences: [Int64], _ engine: TestEngine, epoch: Int64 = epoch, callers: [Caller] = callers
     ) async throws -> [ChangeVisibility] {
         let sets = callers.map { caller in
             let principal = caller.principal
@@ -229,6 +229,22 @@ struct VisibleTests {
             }
             let answers = try await Self.ask((1...60).map { Int64($0) }, engine)
             #expect(answers.map { Self.set($0.visible) } == expected)
+        }
+    }
+
+    @Test("A change that a write logged is asked about by its number", arguments: TestDatabaseEngines.all)
+    func written(_ engine: DatabaseEngine) async throws {
+        let published = "alter publication supabase_realtime add table own, guarded;"
+        try await TestEngine.with(engine, migrations: [Self.migration, published]) { engine in
+            await Self.write("POST", "/own", #"{"id":1,"owner":"\#(Self.alice)"}"#, engine)
+            await Self.write("POST", "/guarded", #"{"id":1,"owner":"\#(Self.alice)"}"#, engine)
+            await Self.write("PATCH", "/own?id=eq.1", #"{"owner":"\#(Self.bob)"}"#, engine)
+            await Self.write("DELETE", "/own?id=eq.1", "", engine)
+            let rows = try await engine.logged().filter { $0.type.hasPrefix("row.") }
+            let epoch = try await engine.rows.log.head("rows").epoch
+            let answers = try await Self.ask(rows.map(\.sequence), engine, epoch: epoch)
+            #expect(answers.map { Self.set($0.visible) } == [[0, 3], [0, 2, 3], [1, 3], [0, 1, 2, 3]])
+            #expect(answers.allSatisfy { Self.set($0.denied).isEmpty && $0.rowSecurity && !$0.isGone })
         }
     }
 
