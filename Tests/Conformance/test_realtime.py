@@ -13,7 +13,7 @@ import pytest
 from supabase import acreate_client
 from websockets.sync.client import connect
 
-from people import call
+from people import address, call, person
 
 
 def topic() -> str:
@@ -202,7 +202,77 @@ def test_bad_tokens_and_topics(example):
 
 
 def test_a_signed_in_person_joins_with_their_own_token(example):
-    from people import address, person
     someone = person(example, address())
     with Raw(example) as raw:
         assert raw.join(topic(), access_token=someone.auth.get_session().access_token)["status"] == "ok"
+
+
+def test_changes_of_rows_reach_who_may_see_them(example):
+    name = topic()
+    entries = [{"event": "*", "schema": "public", "table": "orders"},
+               {"event": "UPDATE", "schema": "public", "table": "orders", "filter": "note=eq.urgent"}]
+    owner, stranger = person(example), person(example)
+    with Raw(example) as raw, Raw(example) as other:
+        for socket, somebody in ((raw, owner), (other, stranger)):
+            joined = socket.join(name, {"postgres_changes": entries},
+                                 access_token=somebody.auth.get_session().access_token)
+            given = joined["response"]["postgres_changes"]
+            assert [{key: entry[key] for key in entry if key != "id"} for entry in given] == entries
+            ids = [entry["id"] for entry in given]
+            assert socket.hear()[3:] == ["system", {
+                "extension": "postgres_changes", "status": "ok", "message": "Subscribed to PostgreSQL",
+                "channel": name}]
+        customer = owner.table("customers").insert({"name": "Corner shop"}).execute().data[0]["id"]
+        row = owner.table("orders").insert({"customer_id": customer}).execute().data[0]
+        insert = raw.hear()[4]
+        assert insert["ids"] == ids[:1] and insert["data"]["type"] == "INSERT" and insert["data"]["record"] == row
+        assert "old_record" not in insert["data"] and insert["data"]["errors"] is None
+        assert {"name": "placed_at", "type": "timestamptz"} in insert["data"]["columns"]
+        owner.table("orders").update({"note": "urgent"}).eq("id", row["id"]).execute()
+        update = raw.hear()[4]
+        assert update["ids"] == ids and update["data"]["record"]["note"] == "urgent"
+        assert update["data"]["old_record"] == {"id": row["id"]}
+        owner.table("orders").delete().eq("id", row["id"]).execute()
+        assert raw.hear()[4]["data"]["old_record"] == {"id": row["id"]}
+        # The stranger saw neither row, only the key that went: what was deleted is nobody's to judge any more.
+        seen = other.hear()[4]["data"]
+        assert (seen["type"], seen["old_record"]) == ("DELETE", {"id": row["id"]})
+        other.silence()
+
+
+def test_a_subscription_of_the_sdk_with_a_filter(example):
+    heard, states = [], []
+    prices = [str(uuid.uuid4()) for _ in range(2)]
+
+    async def play():
+        somebody = await acreate_client(example.url, example.keys["anon"])
+        channel = somebody.channel(topic())
+        channel.on_postgres_changes("INSERT", heard.append, table="products", filter=f"sku=eq.{prices[1]}")
+        channel.on_system(lambda message: states.append(message.status))
+        await channel.subscribe()
+        await until(lambda: states == ["ok"])
+        for sku in prices:
+            status, _, _ = await asyncio.to_thread(
+                call, example, "POST", "/rest/v1/products",
+                {"sku": sku, "name": "Tea", "category": "drinks", "price": 1.5}, key="service_role")
+            assert status == 201
+        await until(lambda: heard)
+        await asyncio.sleep(0.3)
+        await somebody.remove_all_channels()
+
+    asyncio.run(play())
+    assert [message["data"]["record"]["sku"] for message in heard] == prices[1:]
+
+
+def test_what_cannot_be_subscribed_to(example):
+    with Raw(example) as raw:
+        for entry, reason in [
+            ({"table": "customers"}, "Unable to subscribe to changes with given parameters: "),
+            ({"table": "orders", "filter": "note=like.x"}, "Error parsing `filter` params: "),
+            ({"table": "orders", "filter": "id=eq.x,nothing=eq.1"}, "Error parsing `filter` params: "),
+        ]:
+            name = topic()
+            assert raw.join(name, {"postgres_changes": [entry]})["status"] == "ok"
+            system = raw.hear()
+            assert system[3] == "system" and system[4]["status"] == "error"
+            assert system[4]["message"].startswith(reason)

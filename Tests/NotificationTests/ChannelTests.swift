@@ -264,6 +264,19 @@ struct ChannelTests {
         fixture.end()
     }
 
+    @Test("Nothing that is said while an edge begins to wait is left lying")
+    func waitingRace() async {
+        await sockets()
+        let hub = fixture.hub
+        for round in 0..<1_000 {
+            async let waiting = hub.receive(
+                session: "edge", acknowledged: UInt64(round), wait: .seconds(10), begins: false)
+            await fixture.text("a", #"{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"1"}"#)
+            #expect(await waiting.sequence == UInt64(round) + 1)
+        }
+        fixture.end()
+    }
+
     @Test("An edge that does not ask any more is given up")
     func silentEdge() async {
         await sockets()

@@ -97,10 +97,20 @@ actor Hub {
         session.acknowledge(acknowledged)
         if let delivery = session.next() { return delivery }
         if begins || isDraining || wait <= .zero { return session.nothing }
-        return await withCheckedContinuation { continuation in
-            session.waiter = EdgeSession.Waiter(
-                continuation: continuation, until: clock.now() + min(wait, HubLimits.waitMax))
-        }
+        return await withCheckedContinuation { park($0, in: session, for: wait) }
+    }
+
+    /// Waits, or answers if something came in between: on its way into the continuation a task may pass through the
+    /// hub's queue once more (seen: one in some hundred), and what was said meanwhile found nobody waiting.
+    private func park(
+        _ continuation: CheckedContinuation<Delivery, Never>, in session: EdgeSession, for wait: Duration
+    ) {
+        guard sessions[session.id] === session else { return continuation.resume(returning: .unknownSession) }
+        release(session, with: session.nothing)
+        if let delivery = session.next() { return continuation.resume(returning: delivery) }
+        if isDraining { return continuation.resume(returning: session.nothing) }
+        session.waiter = EdgeSession.Waiter(
+            continuation: continuation, until: clock.now() + min(wait, HubLimits.waitMax))
     }
 
     /// Once a second: who was silent, whose token has ended, which edge is gone.
