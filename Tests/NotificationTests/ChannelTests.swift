@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Holds RT-11, RT-12, RT-13, RT-14, RT-20, RT-21, RT-30, RT-31 of the realtime contract.
 
 import MartletServiceKit
 import Testing

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Holds RT-01, RT-10, RT-11 of the realtime contract.
 
 import Testing
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Holds RT-50 of the realtime contract.
 
 import FoundationEssentials
 import Logging

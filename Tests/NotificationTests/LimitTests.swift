@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Holds RT-02, RT-14, RT-70, RT-71, RT-72 of the realtime contract.
 
 import MartletWire
 import Testing

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Holds RT-40, RT-41, RT-62 of the realtime contract.
 
 import Testing
 

@@ -6,8 +6,9 @@ internal import Synchronization
 
 /// The thread that the hub lives on: encoding for thousands of sockets computes, so it has no place on the bus thread,
 /// and it would hold up the cooperative pool.
+///
+/// `@unchecked`: the semaphore is made to be used from many threads; the rest is a mutex.
 final class HubThread: SerialExecutor, @unchecked Sendable {
-    // `@unchecked`: the semaphore is made to be used from many threads; the rest is a mutex.
     private struct State {
         var jobs: [UnownedJob] = []
         var isEnded = false
