@@ -54,9 +54,11 @@ private enum Torture {
                 let gate = Gate()
                 pair.serverThread.perform { _ in gate.wait() }
                 gate.waitForArrival()
-                for id in 0..<8_000 { hostile.send(numbered(request, UInt64(id))) }
-                try await eventually("round \(round): the queue is full") { proxy.isStalled }
-                try #require(proxy.isStalled)
+                var id: UInt64 = 0
+                try await fill("round \(round)", through: proxy) {
+                    hostile.send(numbered(request, id))
+                    id += 1
+                }
                 // The queue of 2,000 messages and the kernel's buffers are full now.
                 #expect(proxy.relayedBytes > 2_000 * frameBytes)
                 // In turn: reset while the reader stands still, and while it empties the queue.
@@ -104,12 +106,10 @@ private enum Torture {
             let gate = Gate()
             thread.perform { _ in gate.wait() }
             gate.waitForArrival()
-            for _ in 0..<20_000 {
+            try await fill("round \(round)", through: proxy) {
                 replica.send(routing, more: true)
                 replica.send(pong)
             }
-            try await eventually("round \(round): the queue is full") { proxy.isStalled }
-            try #require(proxy.isStalled)
             #expect(proxy.relayedBytes > 10_000 * frameBytes)
             if round.isMultiple(of: 2) { proxy.reset() }
             gate.open()
@@ -216,6 +216,23 @@ private enum Torture {
             task.cancel()
             _ = await task.value
         }
+    }
+
+    /// Sends hostile frames until the other side of `proxy` takes no more.
+    ///
+    /// How many that are depends on the machine: beside the reader's queue the kernel keeps up to `tcp_rmem` bytes.
+    /// The sender stays little ahead, because what it queues would count as this process's memory.
+    private static func fill(_ text: String, through proxy: ResettingProxy, send: () -> Void) async throws {
+        let aheadMax = 4 << 20
+        var sentBytes = 0
+        try await eventually("\(text): the queue is full", within: .seconds(60)) {
+            while !proxy.isStalled, sentBytes < proxy.relayedBytes + aheadMax {
+                send()
+                sentBytes += frameBytes
+            }
+            return proxy.isStalled
+        }
+        try #require(proxy.isStalled)
     }
 
     /// Whether a request comes back as it went.
