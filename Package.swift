@@ -106,8 +106,9 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "CProcess", "MartletAccessTokens", "MartletAuth", "MartletData", "MartletEdge", "MartletJSON",
-                "MartletLogic", "MartletNotification", "MartletServiceKit", "MartletWire", logging,
+                "CProcess", "MartletAccessTokens", "MartletAuth", "MartletBus", "MartletData", "MartletDatabase",
+                "MartletEdge", "MartletJSON", "MartletLogic", "MartletNotification", "MartletServiceKit", "MartletWire",
+                logging,
             ], path: "Services/Martlet", exclude: ["Executable"], swiftSettings: settings),
         .executableTarget(
             name: "martlet", dependencies: ["MartletCommand"], path: "Services/Martlet/Executable",
@@ -146,7 +147,7 @@ let package = Package(
             "System",
             [
                 "martlet", "martlet-auth", "martlet-data", "martlet-edge", "martlet-logic", "martlet-notification",
-                "MartletCommand", "MartletJSON", "MartletWire",
+                "MartletCommand", "MartletDatabase", "MartletJSON", "MartletServiceKit", "MartletWire",
             ]),
         tests("Wire", ["MartletWire", nioCore, protobuf], exclude: ["Golden"]),
     ]

@@ -9,7 +9,7 @@ internal import MartletWire
 package enum CommandLineTool {
     /// Runs the command of this process; its exit status is 0 or one of `StartFailure.Status`.
     ///
-    /// It stays on the thread that it is called on, the process's only one, except for `up` in one process.
+    /// It stays on the thread that it is called on, the process's only one, except for `up` in one process and `events`.
     package static func main() -> Never {
         // A peer that hangs up is an error of a write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
@@ -20,6 +20,9 @@ package enum CommandLineTool {
             case .keys(let flags, let rotates, let isJSON):
                 try KeysCommand(settings: settings(flags), rotates: rotates, isJSON: isJSON).run()
             case .status(let flags): try StatusCommand(settings: settings(flags)).run()
+            case .events(let flags, let options):
+                let command = EventsCommand(settings: try settings(flags), options: options)
+                runTask { try await command.run() }
             case .up(let flags, let isSeparate):
                 let settings = try settings(flags, for: Suite.names)
                 if flags.action == .checkConfiguration {
@@ -27,7 +30,7 @@ package enum CommandLineTool {
                 } else if isSeparate {
                     exit(try Supervisor(settings: settings, flags: flags).run())
                 } else {
-                    runHere(settings)
+                    runTask { try await OneProcess(settings: settings).run() }
                 }
             }
         } catch {
@@ -48,10 +51,10 @@ package enum CommandLineTool {
         }
     }
 
-    private static func runHere(_ settings: Settings) -> Never {
+    private static func runTask(_ body: @escaping @Sendable () async throws -> Void) -> Never {
         // The task is the process: it ends with it.
         Task.detached {
-            do { try await OneProcess(settings: settings).run() } catch { fail(error) }
+            do { try await body() } catch { fail(error) }
             exit(0)
         }
         dispatchMain()

@@ -19,7 +19,8 @@ struct ModuleEdgesTests {
         "Crypto": ["Shared/AccessTokens/", "Services/Auth/"],
         "MartletSQL": ["Services/Data/", "Services/Martlet/"],
         "MartletDatabase": [
-            "Services/Auth/", "Services/Data/", "Services/Notification/", "Shared/SQLTranslation/", "Shared/TestKit/",
+            "Services/Auth/", "Services/Data/", "Services/Martlet/", "Services/Notification/", "Shared/SQLTranslation/",
+            "Shared/TestKit/",
         ],
         "NIOWebSocket": ["Services/Edge/"],
         "MartletEdge": ["Services/Edge/Executable/", "Services/Martlet/"],

@@ -21,6 +21,7 @@ struct UsageTests {
         Mistake(arguments: ["keys", "--check-config"], status: 64, words: "--check-config: no such flag"),
         Mistake(arguments: ["up", "--api-port", "many"], status: 78, words: "api.port (--api-port)"),
         Mistake(arguments: ["up", "--project", "/nowhere"], status: 78, words: "martlet.project"),
+        Mistake(arguments: ["events", "--into"], status: 64, words: "events: --into: needs a value"),
         Mistake(arguments: ["status"], status: 69, words: "not ready: auth, data, logic, notification, edge"),
     ]
 
@@ -36,7 +37,7 @@ struct UsageTests {
         "Help and version are answers, not mistakes",
         arguments: [
             (["help"], "keys rotate"), (["--help"], "Usage: martlet <command>"), (["up", "--help"], "--api-port"),
-            (["help", "keys"], "--json"), (["status", "-h"], "Exit status 0"), (["--version"], "martlet 0."),
+            (["help", "keys"], "--json"), (["status", "-h"], "Exit status 0"), (["events", "-h"], "--into FILE"), (["--version"], "martlet 0."),
         ])
     func help(arguments: [String], words: String) async throws {
         let (status, printed, complaints) = try await Program.run(arguments)

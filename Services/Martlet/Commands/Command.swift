@@ -9,9 +9,10 @@ enum Command: Sendable, Equatable {
     case up(CommandLineFlags, isSeparate: Bool)
     case keys(CommandLineFlags, rotates: Bool, isJSON: Bool)
     case status(CommandLineFlags)
+    case events(CommandLineFlags, EventOptions)
 
     /// The commands by the word that calls them.
-    enum Topic: String, Sendable, CaseIterable { case up, keys, status }
+    enum Topic: String, Sendable, CaseIterable { case up, keys, status, events }
 
     /// Throws `StartFailure` with status `usage`.
     init(parsing arguments: some Collection<String>) throws(StartFailure) {
@@ -44,6 +45,7 @@ enum Command: Sendable, Equatable {
         if rotates { arguments.removeFirst() }
         let isSeparate = topic == .up && take("--processes", from: &arguments)
         let isJSON = topic == .keys && take("--json", from: &arguments)
+        let events = topic == .events ? try EventOptions(taking: &arguments) : EventOptions()
         let flags: CommandLineFlags
         do throws(CommandLineFlags.UsageError) { flags = try CommandLineFlags(arguments) } catch {
             throw StartFailure(.usage, "\(topic.rawValue): \(error.message)")
@@ -59,13 +61,34 @@ enum Command: Sendable, Equatable {
         case .up: .up(flags, isSeparate: isSeparate)
         case .keys: .keys(flags, rotates: rotates, isJSON: isJSON)
         case .status: .status(flags)
+        case .events: .events(flags, events)
         }
     }
 
     /// Whether `flag` was there; it is not any more.
-    private static func take(_ flag: String, from arguments: inout [String]) -> Bool {
+    fileprivate static func take(_ flag: String, from arguments: inout [String]) -> Bool {
         let count = arguments.count
         arguments.removeAll { $0 == flag }
         return arguments.count < count
+    }
+}
+
+/// What `martlet events` does with what it reads.
+struct EventOptions: Sendable, Equatable {
+    /// nil for standard output.
+    var file: String?
+    /// Whether it goes on at the log's end.
+    var follows = false
+
+    init() {}
+
+    /// Takes its own flags out of `arguments`.
+    fileprivate init(taking arguments: inout [String]) throws(StartFailure) {
+        follows = Command.take("--follow", from: &arguments)
+        guard let place = arguments.firstIndex(where: { $0 == "--into" || $0.hasPrefix("--into=") }) else { return }
+        var value = arguments.remove(at: place).dropFirst("--into=".count)
+        if value.isEmpty, place < arguments.count { value = arguments.remove(at: place)[...] }
+        guard !value.isEmpty else { throw StartFailure(.usage, "events: --into: needs a value") }
+        file = String(value)
     }
 }

@@ -11,6 +11,7 @@ enum CommandHelp {
             case .up: up + HelpText.flags(for: Suite.names)
             case .keys: keys
             case .status: status
+            case .events: events
             }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -21,6 +22,7 @@ enum CommandHelp {
         "  keys          show the project's keys, make them if there are none",
         "  keys rotate   replace them",
         "  status        say which services are ready",
+        "  events        print the changes of rows, or keep them in a file",
         "  help [command]", "  --version", "",
         "The project is --project DIR, else ./supabase if it holds a config.toml, else the working directory.",
         "Exit status: 0, or 64 for wrong usage, 78 for a wrong configuration, 69 for what is taken or away,",
@@ -45,5 +47,13 @@ enum CommandHelp {
     private static let status = [
         "Usage: martlet status [--project DIR] [--data-dir DIR]", "",
         "Asks each service that runs on the data directory whether it is ready. Exit status 0 if all five are, else 69.",
+    ]
+
+    private static let events = [
+        "Usage: martlet events [--into FILE] [--follow] [--project DIR] [--data-dir DIR]", "",
+        "Prints the change log of a suite that runs in processes: a line of JSON per change, the oldest first.", "",
+        "  --into FILE  append to FILE instead and go on where it ends: each change stands there once, also when this",
+        "               process is killed; FILE.cursor says how far it has come",
+        "  --follow     wait for more at the end",
     ]
 }

@@ -8,6 +8,13 @@ package enum PosixFile {
         package let path: String
         package let number: Int32
         package let call: String
+
+        package init(path: String, number: Int32, call: String) {
+            self.path = path
+            self.number = number
+            self.call = call
+        }
+
         package var description: String { "\(path): \(call): \(PosixFile.text(of: number))" }
     }
 
