@@ -160,7 +160,7 @@ let package = Package(
             settings: settingsWithC)
         + service(
             "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])
-        + service("Logic", executable: "martlet-logic", [])
+        + service("Logic", executable: "martlet-logic", [nioCore])
         + service(
             "Notification", executable: "martlet-notification",
             ["MartletAccessTokens", "MartletDatabase", "MartletJSON", nioCore])

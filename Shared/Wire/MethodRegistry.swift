@@ -87,9 +87,23 @@ package enum MethodRegistry {
         id: 11, name: "realtime.receive", repeatability: .none, priority: .interactive,
         defaultBudgetMilliseconds: 20_000, callers: [.edge], route: .any)
 
+    /// Guarded statements in one transaction, for functions and their jobs.
+    package static let dataBatch = Method(
+        id: 12, name: "data.batch", repeatability: .keyed, priority: .interactive,
+        defaultBudgetMilliseconds: 10_000, callers: [.logic, .operator], route: .any)
+    /// Asks a function of the project about a write before it happens (D28). It has no effect of its own.
+    package static let logicDecide = Method(
+        id: 13, name: "logic.decide", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 2_000, callers: [.data], route: .any)
+    /// Takes a mail to deliver (D38).
+    package static let mailSend = Method(
+        id: 14, name: "mail.send", repeatability: .keyed, priority: .interactive,
+        defaultBudgetMilliseconds: 5_000, callers: [.auth, .logic], route: .any)
+
     package static let all: [Method] = [
-        httpRead, httpWrite, systemStatus, authKeys, usersPut, usersDelete, logPull, visible, feedDescribe, realtimeSend,
-        realtimeReceive,
+        httpRead, httpWrite, systemStatus, authKeys, usersPut, usersDelete, logPull, visible, feedDescribe,
+        realtimeSend,
+        realtimeReceive, dataBatch, logicDecide, mailSend,
     ]
 
     /// The method with this number, or nil.

@@ -23,6 +23,7 @@ package enum ConfigurationDocument {
             lines += group.declarations.map(row)
             lines.append("")
         }
+        lines += TableDocument.lines
         lines += [
             "## Exit status", "", "| status | meaning |", "|---|---|", "| 0 | stopped as asked |",
             "| 64 | wrong usage: an unknown flag |", "| 69 | a port cannot be bound |",

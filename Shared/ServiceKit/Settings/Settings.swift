@@ -28,14 +28,20 @@ package struct Settings: Sendable {
     private let entries: [String: Entry]
     /// The project folder that the file came from.
     package let project: ProjectFolder
+    /// Functions, rules, triggers and schedules.
+    package let tables: ProjectTables
     /// Keys of the file that nothing here reads: those of a Supabase project that have no effect.
     package let unusedKeys: [String]
     /// Variables that begin with `MARTLET_` and belong to no key.
     package let unusedVariables: [String]
 
-    init(entries: [String: Entry], project: ProjectFolder, unusedKeys: [String], unusedVariables: [String]) {
+    init(
+        entries: [String: Entry], project: ProjectFolder, tables: ProjectTables, unusedKeys: [String],
+        unusedVariables: [String]
+    ) {
         self.entries = entries
         self.project = project
+        self.tables = tables
         self.unusedKeys = unusedKeys
         self.unusedVariables = unusedVariables
     }

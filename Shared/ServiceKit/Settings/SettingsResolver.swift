@@ -37,20 +37,23 @@ package struct SettingsResolver: Sendable {
             }
         }
         let known = Set(table.all.filter(\.isInFile).map(\.path))
-        let unknown = document.entries.filter { !known.contains($0.path) }
+        let unknown = document.entries.filter { !known.contains($0.path) && !ProjectTables.owns($0.path) }
         for entry in unknown where Self.isOurs(entry.path) {
             problems.append("\(entry.path) (config.toml:\(entry.line)): no such key")
         }
         let sections = Set(known.flatMap(Self.sections))
         for (path, line) in document.tables.sorted(by: { $0.value < $1.value })
-        where Self.isOurs(path) && !sections.contains(path) && !known.contains(path) {
+        where Self.isOurs(path) && !sections.contains(path) && !known.contains(path) && !ProjectTables.owns(path) {
             guard !unknown.contains(where: { $0.path.hasPrefix(path + ".") }) else { continue }
             problems.append("\(path) (config.toml:\(line)): no such section")
         }
         let variables = Set(table.all.flatMap(\.environmentNames))
+        var unused: [String] = []
+        let tables = ProjectTables(
+            document, project: project, environment: environment, problems: &problems, unused: &unused)
         let settings = Settings(
-            entries: entries, project: project,
-            unusedKeys: unknown.map(\.path).filter { !Self.isOurs($0) && $0 != "project_id" },
+            entries: entries, project: project, tables: tables,
+            unusedKeys: unknown.map(\.path).filter { !Self.isOurs($0) && $0 != "project_id" } + unused,
             unusedVariables: environment.keys.filter { $0.hasPrefix("MARTLET_") && !variables.contains($0) }.sorted())
         if problems.isEmpty { problems = Self.contradictions(in: settings, for: services) }
         guard problems.isEmpty else { throw SettingsError(problems: problems) }

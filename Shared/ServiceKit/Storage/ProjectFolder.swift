@@ -16,6 +16,8 @@ package struct ProjectFolder: Sendable, Equatable {
     package var migrations: String { path + "/migrations" }
     /// Rows for development.
     package var seed: String { path + "/seed.sql" }
+    /// A folder for each function, and `_shared`.
+    package var functions: String { path + "/functions" }
     /// Static files that the edge serves.
     package var site: String { path + "/site" }
 }
