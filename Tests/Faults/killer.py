@@ -78,13 +78,15 @@ def plan(seed: int, kills: int) -> list[str]:
 
 
 class Killer(threading.Thread):
-    def __init__(self, supervisor: int, log: Log, journal: Journal, seed: int, kills: int, seconds: float):
+    def __init__(self, supervisor: int, log: Log, journal: Journal, seed: int, kills: int, seconds: float,
+                 services: list[str] | None = None):
+        """`services`: whom to kill, in order; all of them in rounds by default."""
         super().__init__(name="killer")
         self._supervisor = supervisor
         self._log = log
         self._journal = journal
         self._random = random.Random(f"{seed}/times")
-        self._plan = plan(seed, kills)
+        self._plan = services or plan(seed, kills)
         self._interval = seconds / max(kills, 1)
         self.abandoned = threading.Event()
 

@@ -46,10 +46,13 @@ unit() {
 # The client library of PyPI against the real executables, on both engines, in one process and in five.
 conformance() { Tests/Conformance/run; }
 
-# Ten kills of services under a load of writes (`make faults` is the long form), a disk that is full, and what no good client
-# sends.
+# Ten kills of services under a load of writes (`make faults` is the long form), the change log under kills of who follows it,
+# a disk that is full, and what no good client sends.
 faults() {
     Tests/Faults/run --kills 10
+    (cd Tests/Faults && python3 -m unittest -q test_log_check)
+    Tests/Faults/run_log --engine sqlite
+    Tests/Faults/run_log --engine postgres
     Tests/Faults/full-disk
     Tests/Faults/bad-input
 }

@@ -21,7 +21,8 @@ struct PostgresNumbering: Sendable {
     let nudge = LogSignal()
     let catalog: @Sendable () -> Catalog
 
-    /// Numbers until its task is cancelled. A database that is away is asked again after the pause.
+    /// Numbers until its task is cancelled, with one connection at a time. A database that is away is asked again after
+    /// the pause.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -29,7 +30,7 @@ struct PostgresNumbering: Sendable {
             }
             group.addTask {
                 while !Task.isCancelled {
-                    try? await turn()
+                    nudge.raise()
                     try? await Task.sleep(for: Self.pause)
                 }
             }
@@ -66,30 +67,21 @@ struct PostgresNumbering: Sendable {
         let catalog = version == known.version ? known : try PostgresCatalogReader(session: session).read()
         var images: [QualifiedName: RowImage] = [:]
         var transactions: [String: String] = [:]
-        var sequence = head.head
+        var block = Block(epoch: head.epoch, first: head.head + 1)
         var bytes: Int64 = 0
         for row in rows {
             let entry = try entry(row, catalog, &images)
-            sequence += 1
             bytes += Int64(entry.body.count) + LogEntry.overheadBytes
             let xid = row[1].textValue ?? ""
             let transaction = transactions[xid] ?? MartletFunctions.randomUUID()
             transactions[xid] = transaction
-            let time = row[5].integerValue ?? 0
-            try session.execute(
-                """
-                insert into martlet.log (stream, epoch, seq, id, type, key, at, tx, headers, body) \
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-                """,
-                [
-                    .text(LogStream.rows), .integer(head.epoch), .integer(sequence),
-                    .text(LogIdentity.identifier(at: time)), .text(entry.type), .text(entry.key), .integer(time),
-                    .text(transaction), .text(entry.headers), .blob(entry.body),
-                ])
+            block.append(entry, time: row[5].integerValue ?? 0, transaction: transaction)
+            if block.isFull { try block.insert(session) }
         }
+        try block.insert(session)
         try session.execute(
             "update martlet.log_head set head = $2, bytes = bytes + $3 where stream = $1",
-            [.text(LogStream.rows), .integer(sequence), .integer(bytes)])
+            [.text(LogStream.rows), .integer(head.head + Int64(rows.count)), .integer(bytes)])
         let ids = rows.map { $0[0].textValue ?? "0" }.joined(separator: ",")
         try session.execute("delete from martlet.outbox where id = any($1::bigint[])", [.text("{\(ids)}")])
         return rows.count
@@ -106,5 +98,61 @@ struct PostgresNumbering: Sendable {
         images[name] = image
         return image.entry(
             type, record: row[6].textValue.map { Array($0.utf8) }, oldRecord: row[7].textValue.map { Array($0.utf8) })
+    }
+}
+
+/// Entries that one statement inserts: a statement for each takes a millisecond, and live changes would wait for it.
+private struct Block {
+    private static let entriesMax = 1_000
+    private static let bytesMax = 4 << 20
+
+    private let epoch: Int64
+    private var first: Int64
+    private var count = 0
+    private var bytes = 0
+    /// The literals of the arrays, without the closing brace: id, type, key, time, transaction, headers, body.
+    private var columns = [[UInt8]](repeating: [UInt8(ascii: "{")], count: 7)
+
+    init(epoch: Int64, first: Int64) {
+        self.epoch = epoch
+        self.first = first
+    }
+
+    var isFull: Bool { count >= Self.entriesMax || bytes >= Self.bytesMax }
+
+    mutating func append(_ entry: RowImage.Written, time: Int64, transaction: String) {
+        let texts = [
+            LogIdentity.identifier(at: time), entry.type, entry.key, String(time), transaction, entry.headers,
+        ]
+        for (place, value) in (texts.map { Array($0.utf8) } + [entry.body]).enumerated() {
+            if count > 0 { columns[place].append(UInt8(ascii: ",")) }
+            Self.quote(value, into: &columns[place])
+        }
+        count += 1
+        bytes += entry.body.count
+    }
+
+    /// An element of an array literal.
+    private static func quote(_ value: [UInt8], into literal: inout [UInt8]) {
+        literal.append(UInt8(ascii: "\""))
+        for byte in value {
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { literal.append(UInt8(ascii: "\\")) }
+            literal.append(byte)
+        }
+        literal.append(UInt8(ascii: "\""))
+    }
+
+    /// Inserts what was appended, and begins anew behind it.
+    mutating func insert(_ session: DatabaseSession) throws {
+        guard count > 0 else { return }
+        let literals = columns.map { SQLValue.text(String(decoding: $0 + [UInt8(ascii: "}")], as: UTF8.self)) }
+        try session.execute(
+            """
+            insert into martlet.log (stream, epoch, seq, id, type, key, at, tx, headers, body) \
+            select $1, $2, $3::bigint + n - 1, id, type, key, at, tx, headers, convert_to(body, 'UTF8') \
+            from unnest($4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::uuid[], $9::text[], $10::text[]) \
+            with ordinality as t (id, type, key, at, tx, headers, body, n)
+            """, [.text(LogStream.rows), .integer(epoch), .integer(first)] + literals)
+        self = Block(epoch: epoch, first: first + Int64(count))
     }
 }
