@@ -64,6 +64,13 @@ struct TestEngine: Sendable {
     }
 
     private static func openPostgres(_ body: (any RowEngine) async throws -> Void) async throws {
+        try await withPostgresDatabase { url in
+            try await lend(try await PostgresEngine.open(url: url, poolSize: 2), body)
+        }
+    }
+
+    /// Lends an empty database by its URL.
+    static func withPostgresDatabase(_ body: (String) async throws -> Void) async throws {
         let name = "test_\(UUID().uuidString.lowercased().replacing("-", with: ""))"
         let url = try #require(
             ProcessInfo.processInfo.environment["MARTLET_TEST_POSTGRES_URL"],
@@ -71,11 +78,9 @@ struct TestEngine: Sendable {
         try await run(url, "create database \(name)")
         let parts = url.split(separator: "?", maxSplits: 1)
         let base = try #require(parts.first?.lastIndex(of: "/").map { url[...$0] })
-        let rows = try await PostgresEngine.open(
-            url: base + name + (parts.count > 1 ? "?\(parts[1])" : ""), poolSize: 2)
         let outcome: Result<Void, any Error>
         do {
-            outcome = .success(try await lend(rows, body))
+            outcome = .success(try await body(base + name + (parts.count > 1 ? "?\(parts[1])" : "")))
         } catch {
             outcome = .failure(error)
         }
@@ -84,7 +89,7 @@ struct TestEngine: Sendable {
     }
 
     /// A statement that stands in no transaction.
-    private static func run(_ url: String, _ sql: String) async throws {
+    static func run(_ url: String, _ sql: String) async throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]

@@ -53,13 +53,19 @@ struct PostgresNumbering: Sendable {
 
     /// Numbers some transactions in the session's own. Returns how many entries it wrote.
     static func number(_ known: Catalog, _ session: DatabaseSession) throws -> Int {
-        let head = try TableLog.head(LogStream.rows, session, lock: " for update")
+        let locked = try TableLog.head(LogStream.rows, session, lock: " for update")
+        let head = try PostgresLineage.follow(locked, LogStream.rows, session)
+        #if MUTANT_LOG_NUMBER_BY_ID
+            let order = "o.id"
+        #else
+            let order = "t.last, o.id"
+        #endif
         let rows = try session.query(
             """
             with t as (select xid, max(id) as last from martlet.outbox where stream = $1 group by xid \
             order by last limit \(transactionsMax)) \
             select o.id, o.xid, o.type, o.relation[1], o.relation[2], o.at, o.record, o.old_record, o.headers \
-            from martlet.outbox o join t using (xid) order by t.last, o.id
+            from martlet.outbox o join t using (xid) order by \(order)
             """, [.text(LogStream.rows)])
         guard !rows.isEmpty else { return 0 }
         // Another replica may have migrated meanwhile.

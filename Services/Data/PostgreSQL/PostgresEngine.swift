@@ -56,6 +56,8 @@ package final class PostgresEngine: RowEngine {
                 try session.execute("select pg_advisory_xact_lock(\(bootstrapLock))")
                 for script in PostgresPlatform.all { try session.executeScript(script) }
                 try TableLog.prepare(session)
+                let head = try TableLog.head(LogStream.rows, session, lock: " for update")
+                _ = try PostgresLineage.follow(head, LogStream.rows, session)
                 try PostgresCapture.synchronise(session)
                 let rows = try session.query("select rolsuper from pg_roles where rolname = current_user")
                 return rows.first?[0].textValue == "t"

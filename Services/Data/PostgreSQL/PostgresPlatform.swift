@@ -126,5 +126,5 @@ enum PostgresPlatform {
             record text, old_record text, headers text not null);
         """
 
-    static let all = [roles, schemas, authentication, records, log, PostgresCapture.function]
+    static let all = [roles, schemas, authentication, records, log, PostgresCapture.function, PostgresLineage.function]
 }
