@@ -13,6 +13,7 @@ struct EdgeMetrics: Sendable {
         var sockets = 0
         var unwrittenBytes = 0
         var tooSlow: UInt64 = 0
+        var pauses: UInt64 = 0
         var sessionsLost: UInt64 = 0
     }
 
@@ -52,6 +53,10 @@ struct EdgeMetrics: Sendable {
                 "martlet_websockets_too_slow_total", "counter",
                 "WebSockets cut off because their clients read too slowly.",
                 Double(open.tooSlow))
+            write(
+                "martlet_websocket_pauses_total", "counter",
+                "Times that a WebSocket was not read on, since notification did not take what it had sent.",
+                Double(open.pauses))
             write(
                 "martlet_realtime_sessions_lost_total", "counter",
                 "Sessions with notification that ended with all their WebSockets.", Double(open.sessionsLost))

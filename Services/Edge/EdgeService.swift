@@ -115,6 +115,7 @@ private final class OpenSockets: Sendable {
             connections: server.connections, sockets: counters.open.load(ordering: .relaxed),
             unwrittenBytes: counters.unwrittenBytes.load(ordering: .relaxed),
             tooSlow: counters.tooSlow.load(ordering: .relaxed),
+            pauses: counters.pauses.load(ordering: .relaxed),
             sessionsLost: link.sessionsLost.load(ordering: .relaxed))
     }
 }

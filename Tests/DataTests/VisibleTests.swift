@@ -42,7 +42,10 @@ struct VisibleTests {
         create policy a on item for select using (exists (select 1 from team t where t.id = item.team_id));
         create policy a on members for select to authenticated using (true);
         create policy a on odd for select using (10 / n > 1);
-        revoke all on partly, locked, keyless from anon, authenticated;
+        create table secret (id bigint primary key, owner uuid);
+        alter table secret enable row level security;
+        create policy a on secret for select using (owner = auth.uid() and id > 0);
+        revoke all on partly, locked, keyless, secret from anon, authenticated;
         grant select (id, shown) on partly to authenticated;
         grant select (text) on keyless to authenticated;
         """
@@ -174,15 +177,19 @@ struct VisibleTests {
             try await Self.log("own", #"{"id":1,"owner":null,"text":null}"#, as: "row.delete", at: 4, engine)
             try await Self.log("partly", #"{"id":1,"shown":"a","secret":"b"}"#, as: "row.delete", at: 5, engine)
             try await Self.log("dropped", #"{"id":1}"#, as: "row.insert", at: 6, engine)
-            let answers = try await Self.ask([1, 2, 3, 4, 5, 6], engine)
+            // A row that no policy lets through is not even told of.
+            try await Self.log("secret", #"{"id":1,"owner":"\#(Self.bob)"}"#, as: "row.insert", at: 7, engine)
+            let answers = try await Self.ask([1, 2, 3, 4, 5, 6, 7], engine)
             #expect(
-                answers.map { Self.set($0.visible) } == [[0, 1, 3], [3], [0, 1, 3], [0, 1, 2, 3], [0, 1, 3], []])
-            #expect(answers.map { Self.set($0.denied) } == [[2], [0, 1, 2], [0, 1, 2], [], [2], []])
+                answers.map { Self.set($0.visible) } == [[0, 1, 3], [3], [0, 1, 3], [0, 1, 2, 3], [0, 1, 3], [], [3]])
+            #expect(answers.map { Self.set($0.denied) } == [[2], [0, 1, 2], [0, 1, 2], [], [2], [], [1]])
             typealias Mask = ChangeVisibility.ColumnMask
             let partly = [0, 1].map { Mask(claimSet: $0, columns: ["id", "shown"]) }
-            #expect(answers[0].masks == partly && answers[4].masks == partly)
-            #expect(answers[2].masks == [0, 1].map { Mask(claimSet: $0, columns: ["text"]) })
-            #expect(answers[1].masks.isEmpty && answers[3].masks.isEmpty)
+            // Who may not read any column hears that something changed, and is shown none.
+            let nothing = (0...2).map { Mask(claimSet: $0, columns: []) }
+            #expect(answers[0].masks == partly + nothing[2...] && answers[4].masks == partly + nothing[2...])
+            #expect(answers[2].masks == [0, 1].map { Mask(claimSet: $0, columns: ["text"]) } + nothing[2...])
+            #expect(answers[1].masks == nothing && answers[3].masks.isEmpty)
             #expect(answers[5].rowSecurity)
         }
     }

@@ -143,8 +143,9 @@ struct RealtimeLinkTests {
             var sent = 0
             for number in 0..<messages { socket.send("\(number) \(text)") }
             socket.send(TestSocket.frame(8, [3, 232]))
-            // What the link holds: this socket's share and what one read brought besides.
-            try await Task.sleep(for: .milliseconds(500))
+            // What the link holds once the socket is not read on: its share and what one read brought besides.
+            let pauses = { fixture.server.sockets.counters.pauses.load(ordering: .relaxed) }
+            while pauses() == 0 { try await Task.sleep(for: .milliseconds(1)) }
             let held = limits.roomBytesMax
             var free = held
             while !fixture.link.room.take(free) { free -= 1_000 }

@@ -276,7 +276,20 @@ struct FeedTests {
         try await read(&position)
         let denied = message([id], "INSERT", "", errors: #"["Error 401: Unauthorized"]"#)
         #expect(await fixture.received("a") == [denied])
-        log.state.withLock { $0.denied = [] }
+        // Without any column neither the row nor the columns' names.
+        log.state.withLock {
+            $0.visibleTo = []
+            $0.masks = ["anon": []]
+        }
+        log.append("INSERT", body(#""record":{"id":1,"done":true,"t":"s"}"#))
+        try await read(&position)
+        let nothing = try #require(await fixture.received("a").first)
+        #expect(nothing.contains(#""columns":[],"errors":["Error 401: Unauthorized"]}"#), "\(nothing)")
+        log.state.withLock {
+            $0.visibleTo = ["anon"]
+            $0.masks = [:]
+            $0.denied = []
+        }
         let long = String(repeating: "x", count: 1_100_000)
         log.append("INSERT", body(#""record":{"id":1,"done":true,"t":"\#(long)"}"#))
         try await read(&position)

@@ -183,7 +183,7 @@ struct PostgresVisibility: Sendable {
         var batches: [QualifiedName: Batch] = [:]
         for (place, entry) in entries.enumerated() {
             guard case .change(let change) = entry, change.leavesRow, let record = change.record,
-                let standing = rights[change.relation]?.standings[role], !standing.readable.isEmpty,
+                let standing = rights[change.relation]?.standings[role],
                 case .policies(let text) = standing.rule, Self.isWhole(record, standing)
             else { continue }
             batches[change.relation, default: Batch(relation: change.relation, policies: text, rows: [])]

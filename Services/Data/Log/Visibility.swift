@@ -41,7 +41,8 @@ package struct ChangeVisibility: Sendable, Equatable {
     package var sequence: Int64
     /// The claim sets that may see it.
     package var visible: ClaimBits
-    /// The claim sets whose role may not read the key: they may hear that something changed, not what.
+    /// The claim sets whose policies let the row through and whose role may not read the key, or not a single column:
+    /// they may hear that something changed, not what.
     package var denied: ClaimBits
     /// Columns that a claim set may read, where that is not all of them.
     package var masks: [ColumnMask] = []
@@ -62,9 +63,9 @@ package struct ChangeVisibility: Sendable, Equatable {
 
     /// Enters what a role may see; `holds` says whether its policies let the row through.
     mutating func enter(_ claimSet: Int, _ standing: ReadStanding, _ change: LoggedChange, _ holds: Bool) {
+        guard holds else { return }
         if !standing.mayRead(change.key) { denied.insert(claimSet) }
-        guard !standing.readable.isEmpty, holds else { return }
-        visible.insert(claimSet)
+        if !standing.readable.isEmpty { visible.insert(claimSet) }
         if let columns = standing.mask { masks.append(ColumnMask(claimSet: claimSet, columns: columns)) }
     }
 }

@@ -70,6 +70,8 @@ final class SocketCounters: Sendable {
     let open = Atomic<Int>(0)
     /// Cut off because they read too slowly.
     let tooSlow = Atomic<UInt64>(0)
+    /// Times that a client was not read on, since notification did not take what it had sent.
+    let pauses = Atomic<UInt64>(0)
     /// Bytes that wait in the edge for clients to read.
     let unwrittenBytes = Atomic<Int>(0)
 }

@@ -174,7 +174,9 @@ final class WebSocketHandler: ChannelDuplexHandler {
 
     /// Reads no more than notification takes.
     func read(context: ChannelHandlerContext) {
-        if isPaused { isReadPending = true } else { context.read() }
+        guard isPaused else { return context.read() }
+        if !isReadPending { table.counters.pauses.wrappingAdd(1, ordering: .relaxed) }
+        isReadPending = true
     }
 
     func settle(_ bytes: Int) {

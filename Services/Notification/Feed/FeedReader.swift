@@ -181,7 +181,7 @@ struct FeedReader: Sendable {
         let claims: ClaimKey
     }
 
-    /// What everybody may see; who may not see a change has no shape.
+    /// What everybody may see; who may not even hear of a change has no shape.
     private func shapes(
         of sequences: [UInt64], for claims: [ClaimKey], epoch: UInt64
     ) async throws(FeedFailure) -> [Question: ChangeShape] {
@@ -202,7 +202,8 @@ struct FeedReader: Sendable {
                 }
                 for answer in try await source.visible(request).changes where !answer.gone {
                     let (visible, denied) = (Array(answer.visible), Array(answer.denied))
-                    for (place, key) in asked.enumerated() where Self.bit(place, of: visible) {
+                    for (place, key) in asked.enumerated()
+                    where Self.bit(place, of: visible) || Self.bit(place, of: denied) {
                         var shape = ChangeShape(
                             isDenied: Self.bit(place, of: denied), hasRowSecurity: answer.rowSecurity)
                         if let mask = answer.masks.first(where: { $0.claimSet == UInt32(place) }) {
