@@ -123,7 +123,8 @@ let package = Package(
                 "MartletServiceKit", "MartletWire", nioCore,
             ]),
         tests("Bus", ["CZeroMQ", "MartletBus", "MartletWire", nioCore]),
-        tests("Data", ["MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletWire"]),
+        tests(
+            "Data", ["MartletBus", "MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletWire", nioCore]),
         tests("Database", ["MartletDatabase"]),
         tests(
             "Edge",
