@@ -19,7 +19,8 @@ package enum CommandLineTool {
             case .version: Console.print("martlet \(MartletVersion.current)\n")
             case .keys(let flags, let rotates, let isJSON):
                 try KeysCommand(settings: settings(flags), rotates: rotates, isJSON: isJSON).run()
-            case .status(let flags): try StatusCommand(settings: settings(flags)).run()
+            case .status(let flags, let services):
+                try StatusCommand(settings: settings(flags), services: services.isEmpty ? Suite.names : services).run()
             case .events(let flags, let options):
                 let command = EventsCommand(settings: try settings(flags), options: options)
                 runTask { try await command.run() }

@@ -6,6 +6,25 @@ import Testing
 
 @Suite("Settings")
 struct SettingsTests {
+    @Test("A secret can stand in a file of its own, other keys cannot, and the variable itself wins")
+    func secretFiles() throws {
+        let folder = try Folder()
+        try folder.write("engine", "postgres://martlet@db/martlet\n")
+        let path = folder.path + "/engine"
+        let settings = try resolve(environment: ["MARTLET_DATA_ENGINE_FILE": path])
+        #expect(settings[\.data.engine] == "postgres://martlet@db/martlet")
+        #expect(settings.unusedVariables.isEmpty)
+        #expect(settings.report.contains("MARTLET_DATA_ENGINE_FILE"))
+        #expect(!settings.report.contains("postgres://"))
+        let both = ["MARTLET_DATA_ENGINE_FILE": path, "MARTLET_DATA_ENGINE": "sqlite"]
+        #expect(try resolve(environment: both)[\.data.engine] == "sqlite")
+        #expect(try resolve(environment: ["MARTLET_DATA_READERS_FILE": path]).unusedVariables.count == 1)
+        let fault = #expect(throws: SettingsError.self) {
+            try resolve(environment: ["MARTLET_DATA_ENGINE_FILE": path + "-away"])
+        }
+        #expect(fault?.problems.first?.contains("martlet.data.engine (MARTLET_DATA_ENGINE_FILE)") == true)
+    }
+
     @Test("A flag wins over the environment, that over the file, that over the default")
     func order() throws {
         let file = "[martlet.data]\nreaders = 3\n"

@@ -90,6 +90,21 @@ struct StorageTests {
 
 @Suite("Bus keys")
 struct BusKeysTests {
+    @Test("A service that was given its own pair and the list makes nobody else's")
+    func given() throws {
+        let all = try Folder()
+        let edge = try BusKeys.load(.edge, from: try DataDirectory(path: all.path), mode: .development)
+        let own = try Folder()
+        let directory = try DataDirectory(path: own.path)
+        for name in ["allow", "curve/edge.key", "curve/edge.pub", "curve/data.pub"] {
+            let text = try #require(try PosixFile.read("\(all.path)/keys/\(name)", bytesMax: 4_096))
+            if !PosixFile.isFolder("\(directory.keys)/curve") { mkdir("\(directory.keys)/curve", 0o700) }
+            try PosixFile.replace("\(directory.keys)/\(name)", with: text)
+        }
+        #expect(try BusKeys.load(.edge, from: directory, mode: .development) == edge)
+        #expect(!PosixFile.exists("\(directory.keys)/curve/data.key"))
+    }
+
     @Test("Development makes every pair once; all services then agree")
     func development() throws {
         let folder = try Folder()

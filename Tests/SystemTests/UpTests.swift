@@ -22,6 +22,8 @@ struct UpTests {
         #expect(try stack.request("GET", "/").contains(stack.table))
         let status = try await Program.run(["status"], environment: stack.environment)
         #expect(status.status == 0, "\(status.complaints)")
+        let one = try await Program.run(["status", "data", "edge"], environment: stack.environment)
+        #expect(one.status == 0 && one.printed.split(separator: "\n").count == 2, "\(one)")
         let processes = Set(stack.listeners.members.compactMap { $0.value["pid"]?.int64Value })
         #expect(processes.count == (topology == .one ? 1 : 5))
 

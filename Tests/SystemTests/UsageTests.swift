@@ -18,6 +18,8 @@ struct UsageTests {
         Mistake(arguments: ["up", "--wings", "2"], status: 64, words: "up: --wings: no such flag"),
         Mistake(arguments: ["up", "--api-port"], status: 64, words: "--api-port: needs a value"),
         Mistake(arguments: ["status", "--processes"], status: 64, words: "--processes: no such flag"),
+        Mistake(arguments: ["status", "kitchen"], status: 64, words: "status: kitchen: no such service"),
+        Mistake(arguments: ["status", "data"], status: 69, words: "not ready: data"),
         Mistake(arguments: ["keys", "--check-config"], status: 64, words: "--check-config: no such flag"),
         Mistake(arguments: ["up", "--api-port", "many"], status: 78, words: "api.port (--api-port)"),
         Mistake(arguments: ["up", "--project", "/nowhere"], status: 78, words: "martlet.project"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletServiceKit
+internal import MartletWire
 
 /// What a person asked `martlet` for.
 enum Command: Sendable, Equatable {
@@ -8,7 +9,8 @@ enum Command: Sendable, Equatable {
     case version
     case up(CommandLineFlags, isSeparate: Bool)
     case keys(CommandLineFlags, rotates: Bool, isJSON: Bool)
-    case status(CommandLineFlags)
+    /// Of these services; all without any.
+    case status(CommandLineFlags, services: [ServiceName])
     case events(CommandLineFlags, EventOptions)
 
     /// The commands by the word that calls them.
@@ -45,6 +47,14 @@ enum Command: Sendable, Equatable {
         if rotates { arguments.removeFirst() }
         let isSeparate = topic == .up && take("--processes", from: &arguments)
         let isJSON = topic == .keys && take("--json", from: &arguments)
+        var services: [ServiceName] = []
+        while topic == .status, let word = arguments.first, !word.hasPrefix("-") {
+            guard let service = ServiceName(rawValue: word), Suite.names.contains(service) else {
+                throw StartFailure(.usage, "status: \(word): no such service")
+            }
+            services.append(service)
+            arguments.removeFirst()
+        }
         let events = topic == .events ? try EventOptions(taking: &arguments) : EventOptions()
         let flags: CommandLineFlags
         do throws(CommandLineFlags.UsageError) { flags = try CommandLineFlags(arguments) } catch {
@@ -60,7 +70,7 @@ enum Command: Sendable, Equatable {
         return switch topic {
         case .up: .up(flags, isSeparate: isSeparate)
         case .keys: .keys(flags, rotates: rotates, isJSON: isJSON)
-        case .status: .status(flags)
+        case .status: .status(flags, services: services)
         case .events: .events(flags, events)
         }
     }

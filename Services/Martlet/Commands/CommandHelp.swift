@@ -45,8 +45,9 @@ enum CommandHelp {
     ]
 
     private static let status = [
-        "Usage: martlet status [--project DIR] [--data-dir DIR]", "",
-        "Asks each service that runs on the data directory whether it is ready. Exit status 0 if all five are, else 69.",
+        "Usage: martlet status [SERVICE...] [--project DIR] [--data-dir DIR]", "",
+        "Asks each service that runs on the data directory, or those that are named, whether it is ready.",
+        "Exit status 0 if all of them are, else 69.",
     ]
 
     private static let events = [

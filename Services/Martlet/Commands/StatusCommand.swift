@@ -7,6 +7,7 @@ internal import MartletWire
 /// `martlet status`: which services of a data directory run, and whether they are ready.
 struct StatusCommand {
     let settings: Settings
+    let services: [ServiceName]
 
     /// Throws `StartFailure` with status `unavailable` unless all are ready.
     func run() throws(StartFailure) {
@@ -17,7 +18,7 @@ struct StatusCommand {
             listeners = PosixFile.isFolder(path) ? try PortsFile(DataDirectory(path: path)).read() : JSONObject()
         } catch { throw StartFailure(.unavailable, "run/ports.json: \(error)") }
         var missing: [String] = []
-        for service in Suite.names {
+        for service in services {
             let own = listeners[service.rawValue]?.objectValue
             let state = state(own)
             if state != ReadinessProbe.Answer.ready.text { missing.append(service.rawValue) }

@@ -22,7 +22,7 @@ package struct BusKeys: Sendable, Equatable {
         _ service: ServiceName, from directory: DataDirectory, mode: DeploymentMode
     ) throws(StartFailure) -> BusKeys {
         if mode == .development {
-            try makeMissing(in: directory, forDevelopment: true)
+            try makeMissing(in: directory, for: service, forDevelopment: true)
         } else if PosixFile.exists(marker(directory)) {
             throw StartFailure(
                 .configuration,
@@ -44,10 +44,18 @@ package struct BusKeys: Sendable, Equatable {
 
     /// Makes the pairs that are not there yet, under a lock: five processes may start at once. A first set that is made
     /// for development is marked as such.
+    ///
+    /// - Parameter service: nothing is missing if its own pair and the list are there: a service that was given them
+    ///   needs nobody else's secrets.
     package static func makeMissing(
-        in directory: DataDirectory, forDevelopment: Bool = false
+        in directory: DataDirectory, for service: ServiceName? = nil, forDevelopment: Bool = false
     ) throws(StartFailure) {
         try make(in: directory) {
+            if let service, PosixFile.exists("\(curve(directory))/\(service.rawValue).key"),
+                PosixFile.exists(allowFile(directory))
+            {
+                return
+            }
             let missing = ServiceName.allCases.filter {
                 !PosixFile.exists("\(curve(directory))/\($0.rawValue).key")
             }

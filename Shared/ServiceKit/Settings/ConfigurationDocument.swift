@@ -11,7 +11,7 @@ package enum ConfigurationDocument {
             "2. an environment variable: `MARTLET_DATA_ENGINE=sqlite`,",
             "3. the project's `config.toml`: `engine = \"sqlite\"` under `[martlet.data]`; keys of a Supabase project stand where they always do,",
             "4. the default.", "",
-            "In the file `\"env(NAME)\"` reads an environment variable. Durations have their unit (`30s`, `1h30m`, `250ms`). Lists are separated by commas outside the file. A wrong value, and an unknown key under `[martlet]`, stops the start with exit status 78 and a line that names the key; keys of a Supabase project that Martlet does not read are named in one warning. A key of a service that `docs/status.md` does not list as built is checked, and has no other effect.",
+            "In the file `\"env(NAME)\"` reads an environment variable. A key that is a secret can also stand in a file of its own, its first line: `MARTLET_DATA_ENGINE_FILE=/run/secrets/engine`. Durations have their unit (`30s`, `1h30m`, `250ms`). Lists are separated by commas outside the file. A wrong value, and an unknown key under `[martlet]`, stops the start with exit status 78 and a line that names the key; keys of a Supabase project that Martlet does not read are named in one warning. A key of a service that `docs/status.md` does not list as built is checked, and has no other effect.",
             "",
             "`--check-config` prints the effective configuration with the origin of each value, secrets hidden, and stops. `--help` lists the flags.",
             "",

@@ -47,7 +47,8 @@ package struct SettingsResolver: Sendable {
             guard !unknown.contains(where: { $0.path.hasPrefix(path + ".") }) else { continue }
             problems.append("\(path) (config.toml:\(line)): no such section")
         }
-        let variables = Set(table.all.flatMap(\.environmentNames))
+        let files = table.all.filter(\.isSecret).flatMap(\.environmentNames).map { $0 + Self.fileSuffix }
+        let variables = Set(table.all.flatMap(\.environmentNames) + files)
         var unused: [String] = []
         let tables = ProjectTables(
             document, project: project, environment: environment, problems: &problems, unused: &unused)
@@ -91,6 +92,9 @@ package struct SettingsResolver: Sendable {
             guard let text = environment[name] else { continue }
             return Settings.Entry(resolved: try declaration.resolve(.text(text)), origin: .environment(name))
         }
+        if declaration.isSecret, let (name, text) = try secretFile(declaration) {
+            return Settings.Entry(resolved: try declaration.resolve(.text(text)), origin: .environment(name))
+        }
         if declaration.isInFile, let entry = document[declaration.path] {
             let resolved = try declaration.resolve(try substituted(entry.value))
             return Settings.Entry(resolved: resolved, origin: .file(line: entry.line))
@@ -104,6 +108,26 @@ package struct SettingsResolver: Sendable {
         return Settings.Entry(resolved: try declaration.resolve(nil), origin: .standard)
     }
 
+    /// The content of the file that `MARTLET_…_FILE` names, without the line's end: how containers are given secrets.
+    private func secretFile(
+        _ declaration: any SettingDeclaration
+    ) throws(SettingFault) -> (variable: String, text: String)? {
+        for name in declaration.environmentNames.map({ $0 + Self.fileSuffix }) {
+            guard let path = environment[name] else { continue }
+            let text: String?
+            do { text = try PosixFile.read(path, bytesMax: Self.secretBytesMax) } catch {
+                throw SettingFault("\(name): \(error)")
+            }
+            guard let text else { throw SettingFault("\(name): there is no file \(path)") }
+            return (name, String(text.prefix { !$0.isNewline }))
+        }
+        return nil
+    }
+
+    private static let fileSuffix = "_FILE"
+    /// Longest secret in a file of its own, in bytes: a URL or a token, with room.
+    private static let secretBytesMax = 64 << 10
+
     /// `env(NAME)` as a whole string reads the environment.
     private func substituted(_ value: TOMLValue) throws(SettingFault) -> SettingInput {
         guard case .string(let text) = value, text.hasPrefix("env("), text.hasSuffix(")") else { return .toml(value) }
@@ -114,7 +138,10 @@ package struct SettingsResolver: Sendable {
 
     private func place(of declaration: any SettingDeclaration, in document: TOMLDocument) -> String {
         if flags.values[declaration.path] != nil { return " (\(declaration.flag))" }
-        if let name = declaration.environmentNames.first(where: { environment[$0] != nil }) { return " (\(name))" }
+        let files = declaration.isSecret ? declaration.environmentNames.map { $0 + Self.fileSuffix } : []
+        if let name = (declaration.environmentNames + files).first(where: { environment[$0] != nil }) {
+            return " (\(name))"
+        }
         let line = document[declaration.path]?.line ?? document.tables[declaration.path]
         return line.map { " (config.toml:\($0))" } ?? ""
     }
