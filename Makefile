@@ -1,5 +1,5 @@
 # Each target is one line that calls compose/scripts or swift. `make up` and `make test` work on a fresh machine.
-.PHONY: up up-processes test build setup bench-bus mutants faults proto format lint clean
+.PHONY: up up-processes test build setup bench-bus mutants faults compose-test proto format lint clean
 
 up:            ## everything on embedded SQLite with the example application, in one process
 	@compose/scripts/up.sh
@@ -24,6 +24,9 @@ faults:        ## three minutes of load and forty kills on five processes
 
 bench-bus:     ## the bus against the same exchange in C
 	@Tests/Benchmarks/run bus
+
+compose-test:  ## the compose stack in a private Docker engine, on both engines; needs root
+	@Tests/Compose/run
 
 proto:         ## generate Shared/Wire/Generated from Shared/Wire/Protos
 	@compose/scripts/proto.sh

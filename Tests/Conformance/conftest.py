@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One stack on the example for the session, one on a schema whose names are drawn for the run."""
 
+import json
 import os
 import pathlib
 import shutil
 import tempfile
+import types
+import urllib.parse
 
 import pytest
 
@@ -32,6 +35,12 @@ def run(project: pathlib.Path, postgres):
 
 @pytest.fixture(scope="session")
 def example(postgres, tmp_path_factory):
+    """A stack on the example: one of our own, or the one that runs at MARTLET_TEST_URL with the keys of `martlet keys`."""
+    if "MARTLET_TEST_URL" in os.environ:
+        url = os.environ["MARTLET_TEST_URL"]
+        yield types.SimpleNamespace(
+            url=url, port=urllib.parse.urlsplit(url).port, keys=json.loads(os.environ["MARTLET_TEST_KEYS"]))
+        return
     project = tmp_path_factory.mktemp("example") / "project"
     shutil.copytree(ROOT / "compose/example", project, ignore=shutil.ignore_patterns(".martlet"))
     stack = run(project, postgres)

@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(libzmq3-dev libsqlite3-dev libpq-dev libpg-query-dev libargon2-dev pkg-config make)
 if [ "${1:-}" = "--test" ]; then
-    packages+=(postgresql python3 python3-venv gcc libc6-dev curl procps sqlite3 util-linux)
+    packages+=(postgresql python3 python3-venv gcc libc6-dev chromium fonts-dejavu-core curl procps sqlite3 util-linux)
 fi
 
 missing=()

@@ -1,6 +1,8 @@
-// The order desk's page: plain requests to /auth/v1 and /rest/v1, as any client library makes them.
+// The order desk's page: plain requests to /auth/v1 and /rest/v1, as any client library makes them, and live rows.
+import { watch } from "./live.js";
+
 const pageSize = 12;
-const state = { key: "", session: load("session"), page: 0, total: 0, basket: new Map() };
+const state = { key: "", session: load("session"), page: 0, total: 0, basket: new Map(), live: null };
 
 const $ = (id) => document.getElementById(id);
 
@@ -17,6 +19,9 @@ function keep(session) {
   state.session = session;
   if (session) localStorage.setItem("session", JSON.stringify(session));
   else localStorage.removeItem("session");
+  clearTimeout(state.renewal);
+  // Well before the token ends, so that neither a request nor the live rows ever meet an old one.
+  if (session) state.renewal = setTimeout(guarded(refresh), Math.max(0, session.expires_at * 1000 - Date.now()) * 0.8);
 }
 
 async function call(path, { method = "GET", body, prefer, retried = false } = {}) {
@@ -38,7 +43,8 @@ async function call(path, { method = "GET", body, prefer, retried = false } = {}
 }
 
 async function refresh() {
-  const token = state.session.refresh_token;
+  // Another window may have renewed it; an old refresh token would end the session.
+  const token = (load("session") ?? state.session).refresh_token;
   const response = await fetch("/auth/v1/token?grant_type=refresh_token", {
     method: "POST",
     headers: { apikey: state.key, "Content-Type": "application/json" },
@@ -46,6 +52,8 @@ async function refresh() {
   });
   keep(response.ok ? await response.json() : null);
   show();
+  if (!response.ok) watchRows();
+  else state.live?.renew();
   return response.ok;
 }
 
@@ -71,7 +79,7 @@ async function listProducts() {
   const { value, range } = await call(`/rest/v1/products?${query}`, { prefer: "count=exact" });
   state.total = Number(range?.split("/")[1] ?? 0);
   $("products").replaceChildren(...value.map((product) => {
-    const row = element("tr");
+    const row = element("tr", undefined, { id: `product-${product.id}` });
     const add = element("button", "Add", { type: "button", disabled: product.stock === 0 });
     add.setAttribute("aria-label", `Add ${product.name}`);
     add.addEventListener("click", () => putInBasket(product));
@@ -87,6 +95,31 @@ async function listProducts() {
   $("page").textContent = `Page ${state.page + 1} of ${pages}, ${state.total} products`;
   $("previous").disabled = state.page === 0;
   $("next").disabled = state.page + 1 >= pages;
+}
+
+// What others buy and the desk receives shows at once: stock and price in the list, the state of one's own orders.
+function watchRows() {
+  state.live?.end();
+  state.live = watch({
+    key: state.key, tables: state.session ? ["products", "orders"] : ["products"],
+    token: () => state.session?.access_token ?? state.key,
+    onState: (text) => { $("live").textContent = text === "live" ? "Live" : "Connecting …"; },
+    onChange: ({ table, record }) => (table === "products" ? showStock(record) : soon(listMine)),
+  });
+}
+
+function showStock(product) {
+  const row = product && $(`product-${product.id}`);
+  if (!row) return;
+  row.children[2].textContent = money(cents(product.price));
+  row.children[3].textContent = `${product.stock} ${product.unit}`;
+  row.querySelector("button").disabled = product.stock === 0;
+}
+
+// Several changes in a row ask for the list once.
+let waiting = null;
+function soon(work) {
+  waiting ??= setTimeout(() => { waiting = null; guarded(work)(); }, 50);
 }
 
 async function listCategories() {
@@ -192,6 +225,7 @@ async function enter(event) {
   event.target.reset();
   say("");
   show();
+  watchRows();
   await listMine();
 }
 
@@ -199,6 +233,7 @@ async function leave() {
   await call("/auth/v1/logout?scope=local", { method: "POST" }).catch(() => {});
   keep(null);
   show();
+  watchRows();
 }
 
 const guarded = (work) => async (event) => {
@@ -216,9 +251,11 @@ $("next").addEventListener("click", guarded(async () => { state.page += 1; await
 guarded(async () => {
   const project = await (await fetch("/.well-known/martlet.json")).json();
   state.key = project.anon_key;
+  if (state.session) await refresh();
   show();
   showBasket();
   await listCategories();
   await listProducts();
+  watchRows();
   if (state.session) await listMine();
 })();
