@@ -77,6 +77,8 @@ let package = Package(
         .systemLibrary(name: "CPgQuery", path: "Shared/CPgQuery", providers: [.apt(["libpg-query-dev"])]),
         .systemLibrary(
             name: "CArgon2", path: "Shared/CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+        .systemLibrary(
+            name: "CCurl", path: "Shared/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CProcess", path: "Shared/CProcess"),
 
         .target(name: "MartletJSON", path: "Shared/JSON", swiftSettings: settings),
@@ -92,6 +94,7 @@ let package = Package(
         .target(
             name: "MartletSQL", dependencies: ["CPgQuery", "MartletDatabase", "MartletJSON"],
             path: "Shared/SQLTranslation", swiftSettings: settingsWithC),
+        .target(name: "MartletSMTP", dependencies: ["CCurl"], path: "Shared/SMTP", swiftSettings: settingsWithC),
         .target(
             name: "MartletAccessTokens", dependencies: ["MartletJSON", crypto], path: "Shared/AccessTokens",
             swiftSettings: settings),
@@ -137,7 +140,7 @@ let package = Package(
             "Notification",
             [
                 "MartletAccessTokens", "MartletBus", "MartletDatabase", "MartletJSON", "MartletNotification",
-                "MartletServiceKit", "MartletWire", logging, nioCore,
+                "MartletSMTP", "MartletServiceKit", "MartletWire", logging, nioCore,
             ]),
         tests(
             "ServiceKit",
@@ -164,7 +167,7 @@ let package = Package(
         + service("Logic", executable: "martlet-logic", [nioCore])
         + service(
             "Notification", executable: "martlet-notification",
-            ["MartletAccessTokens", "MartletDatabase", "MartletJSON", nioCore])
+            ["MartletAccessTokens", "MartletDatabase", "MartletJSON", "MartletSMTP", nioCore])
         + benchmarks,
     swiftLanguageModes: [.v6]
 )

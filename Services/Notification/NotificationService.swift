@@ -8,7 +8,7 @@ package import MartletWire
 internal import NIOCore
 internal import ServiceLifecycle
 
-/// The notification service: live channels behind the edge's WebSockets, and broadcasts over HTTP.
+/// The notification service: live channels behind the edge's WebSockets, broadcasts over HTTP, and mails.
 package final class NotificationService: MartletService {
     package static let name = ServiceName.notification
 
@@ -20,6 +20,7 @@ package final class NotificationService: MartletService {
     private let hub: Hub
     private let keys: KeyWatcher
     private let feed: FeedReader
+    private let mailer: Mailer
     private let feedWakes: AsyncStream<Void>
     private let wakeFeed: AsyncStream<Void>.Continuation
 
@@ -53,35 +54,60 @@ package final class NotificationService: MartletService {
         let methods = HubMethods(hub: hub)
         context.bus.handle(MethodRegistry.realtimeSend) { await methods.send($0) }
         context.bus.handle(MethodRegistry.realtimeReceive) { await methods.receive($0) }
+        let mailer = try Mailer(context)
+        self.mailer = mailer
+        context.bus.handle(MethodRegistry.mailSend) { await mailer.send($0) }
         let route = BroadcastRoute(hub: hub, payloadBytesMax: limits.broadcastBytesMax)
+        let mailRoute = MailRoute(
+            accept: { order, key, deadline async throws(MailRefusal) in
+                try await mailer.accept(order, caller: "http", key: key, deadline: deadline)
+            }, catcher: mailer.catcher)
         for method in [MethodRegistry.httpRead, MethodRegistry.httpWrite] {
-            context.bus.handle(method) { await Self.answer($0, route) }
+            context.bus.handle(method) { await Self.answer($0, route, mailRoute) }
         }
     }
 
     package func run() async throws {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { [keys, hub] in await keys.run(for: hub) }
+        // A child says true when the service is to end; only the mailer throws, when it cannot ever start.
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask { [mailer] in
+                do { try await mailer.run() } catch is CancellationError {}
+                return false
+            }
+            group.addTask { [keys, hub] in
+                await keys.run(for: hub)
+                return false
+            }
             group.addTask { [hub] in
                 while !Task.isCancelled {
                     try? await Task.sleep(for: Self.tickInterval)
                     await hub.tick()
                 }
+                return false
             }
-            group.addTask { [feed, feedWakes] in await feed.run(wakes: feedWakes) }
+            group.addTask { [feed, feedWakes] in
+                await feed.run(wakes: feedWakes)
+                return false
+            }
             group.addTask { [wakeFeed] in
                 while !Task.isCancelled {
                     wakeFeed.yield()
                     try? await Task.sleep(for: FeedReader.idleInterval)
                 }
+                return false
             }
             group.addTask { [context, wakeFeed] in
                 await context.bus.withSubscription(to: .data, topic: Self.doorbell) { events in
                     for await _ in events { wakeFeed.yield() }
                 }
+                return false
+            }
+            group.addTask {
+                try? await gracefulShutdown()
+                return true
             }
             context.readiness.set(.ready)
-            try? await gracefulShutdown()
+            while let isEnd = try await group.next(), !isEnd {}
             group.cancelAll()
         }
         // Waiting edges are answered now, else the bus would wait for them.
@@ -89,14 +115,26 @@ package final class NotificationService: MartletService {
         try Task.checkCancellation()
     }
 
-    package func close() async { hub.thread.end() }
+    package func close() async {
+        hub.thread.end()
+        await mailer.close()
+    }
 
-    private static func answer(_ request: InboundRequest, _ route: BroadcastRoute) async -> OutboundReply {
+    private static func answer(
+        _ request: InboundRequest, _ route: BroadcastRoute, _ mails: MailRoute
+    ) async -> OutboundReply {
         guard let head = request.header.http else {
             return OutboundReply(header: ReplyHeader(code: .badMessage, executed: .no, message: "no HTTP head"))
         }
+        let body = Array(request.payload.readableBytesView)
+        if let answer = await mails.answer(request.header, head, body: body, deadline: request.deadline) {
+            let fields = [HTTPField("content-type", answer.contentType)] + answer.fields
+            return OutboundReply(
+                header: ReplyHeader(http: HTTPResponseHead(status: answer.status, fields: fields)),
+                payload: ByteBuffer(string: answer.body))
+        }
         let answer = await route.answer(
-            head, body: Array(request.payload.readableBytesView), principal: request.header.principal)
+            head, body: body, principal: request.header.principal)
         var response = HTTPResponseHead(status: answer.status)
         if !answer.body.isEmpty { response.fields = [HTTPField("Content-Type", "application/json")] }
         return OutboundReply(header: ReplyHeader(http: response), payload: ByteBuffer(string: answer.body))

@@ -96,6 +96,16 @@ extension Martlet_Wire_V1_RealtimeReceiveReply: MethodPayload {
     package var payload: ByteBuffer { encode(self) }
 }
 
+extension Martlet_Wire_V1_MailSendRequest: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_MailSendReply: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
 private func decode<Payload: Message>(_ payload: ByteBuffer) throws(WireError) -> Payload {
     do {
         return try Payload(serializedBytes: Array(payload.readableBytesView))

@@ -14,6 +14,8 @@ struct ModuleEdgesTests {
         "CPostgreSQL": ["Shared/Database/"],
         "CPgQuery": ["Shared/SQLTranslation/"],
         "CArgon2": ["Services/Auth/"],
+        "CCurl": ["Shared/SMTP/"],
+        "MartletSMTP": ["Services/Notification/"],
         "NIOHTTP1": ["Services/Edge/", "Shared/ServiceKit/"],
         "SwiftProtobuf": ["Shared/Wire/"],
         "Crypto": ["Shared/AccessTokens/", "Services/Auth/"],

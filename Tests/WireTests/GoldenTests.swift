@@ -50,6 +50,8 @@ struct GoldenTests {
         "RealtimeSendReply": Martlet_Wire_V1_RealtimeSendReply.self,
         "RealtimeReceiveRequest": Martlet_Wire_V1_RealtimeReceiveRequest.self,
         "RealtimeReceiveReply": Martlet_Wire_V1_RealtimeReceiveReply.self,
+        "MailSendRequest": Martlet_Wire_V1_MailSendRequest.self,
+        "MailSendReply": Martlet_Wire_V1_MailSendReply.self,
     ]
 
     @Test("Every message of the schema has its golden file")

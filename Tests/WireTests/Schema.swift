@@ -15,7 +15,9 @@ struct Schema {
     /// The schema of the sources: the `.proto` files, the registry, the kinds and the codes.
     static func current() throws -> Schema {
         var schema = Schema()
-        for file in ["control.proto", "headers.proto", "methods.proto"] { schema.read(try Files.proto(file)) }
+        for file in ["control.proto", "headers.proto", "methods.proto", "mail.proto"] {
+            schema.read(try Files.proto(file))
+        }
         schema.lines += FrameKind.allCases.map { "kind \($0.rawValue) \($0)" }
         schema.lines += MethodRegistry.all.map { method in
             let callers = method.callers.map(\.rawValue).sorted().joined(separator: ",")

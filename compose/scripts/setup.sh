@@ -2,7 +2,7 @@
 # Installs the system packages that a build needs (and, with --test, what the tests need). Does nothing when they are there.
 set -euo pipefail
 
-packages=(libzmq3-dev libsqlite3-dev libpq-dev libpg-query-dev libargon2-dev pkg-config make)
+packages=(libzmq3-dev libsqlite3-dev libpq-dev libpg-query-dev libargon2-dev libcurl4-openssl-dev pkg-config make)
 if [ "${1:-}" = "--test" ]; then
     packages+=(postgresql python3 python3-venv gcc libc6-dev chromium fonts-dejavu-core curl procps sqlite3 util-linux)
 fi

@@ -31,6 +31,10 @@ struct CORSPolicy: Sendable {
         methods: "GET, POST, OPTIONS", headers: "authorization, apikey, x-api-key, content-type, x-client-info",
         exposed: "X-Request-Id, Retry-After", preflightStatus: 204)
 
+    static let notification = CORSPolicy(
+        methods: "GET, POST, OPTIONS", headers: "authorization, apikey, content-type, idempotency-key, x-client-info",
+        exposed: "X-Request-Id, Retry-After", preflightStatus: 204)
+
     /// The names of `requested` that are tokens and not yet in `headers`, joined to it.
     func allowedHeaders(requested: String?) -> String {
         guard let requested else { return headers }

@@ -55,7 +55,12 @@ enum RouteTable {
         prefix: "/realtime/v1", owner: .notification, gate: .required(openPaths: []), takesXAPIKey: true,
         keyIsBearer: true, cors: .realtime, errors: .realtime)
 
-    static let all = [rest, auth, realtime]
+    /// Mails, for back ends.
+    static let notification = Route(
+        prefix: "/notification/v1", owner: .notification, gate: .required(openPaths: []), keyIsBearer: true,
+        cors: .notification, errors: .plain)
+
+    static let all = [rest, auth, realtime, notification]
 
     /// Whether this is the one address that speaks WebSocket (RT-01).
     static func isSocket(_ route: Route, _ path: Substring) -> Bool {

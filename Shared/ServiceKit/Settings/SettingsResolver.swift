@@ -153,6 +153,9 @@ package struct SettingsResolver: Sendable {
             if settings[\.auth.siteURL] == nil { problems.append("auth.site_url: required in production") }
             if settings[\.auth.externalURL] == nil { problems.append("auth.external_url: required in production") }
         }
+        if services.contains(.notification), settings[\.mail.host] != nil, settings[\.mail.from] == nil {
+            problems.append("martlet.notification.smtp_from: required with martlet.notification.smtp_host")
+        }
         let table = SettingsTable.shared
         var takenBy: [Int: String] = [:]
         var ports: [Setting<Int>] = services.contains(.edge) ? [table.edge.port] : []

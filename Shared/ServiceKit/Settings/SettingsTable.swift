@@ -12,6 +12,7 @@ package struct SettingsTable: Sendable {
     package let auth = AuthSettings()
     package let data = DataSettings()
     package let notification = NotificationSettings()
+    package let mail = MailSettings()
 
     /// One group of keys under its heading in the documentation.
     package struct Group: Sendable {
@@ -28,6 +29,7 @@ package struct SettingsTable: Sendable {
             Group(title: "Auth", declarations: Self.declarations(of: auth)),
             Group(title: "Data", declarations: Self.declarations(of: data)),
             Group(title: "Notification", declarations: Self.declarations(of: notification)),
+            Group(title: "Mail", declarations: Self.declarations(of: mail)),
         ]
     }
 

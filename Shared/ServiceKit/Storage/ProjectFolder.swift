@@ -18,6 +18,8 @@ package struct ProjectFolder: Sendable, Equatable {
     package var seed: String { path + "/seed.sql" }
     /// A folder for each function, and `_shared`.
     package var functions: String { path + "/functions" }
+    /// Mails in the project's words.
+    package var templates: String { path + "/templates" }
     /// Static files that the edge serves.
     package var site: String { path + "/site" }
 }

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Logging
+import MartletAccessTokens
+import MartletDatabase
+import MartletJSON
+import MartletSMTP
+import MartletServiceKit
+import Synchronization
+import Testing
+
+@testable import MartletNotification
+
+/// Deliveries on a fresh database, a clock that the test sets, and a server that answers what the test says.
+struct MailFixture: Sendable {
+    /// Both engines; `compose/scripts/test.sh` starts PostgreSQL and names it, without which its tests fail.
+    static let engines: [DatabaseEngine] = [.sqlite, .postgres]
+    static let start: Int64 = 1_800_000_000_000_000
+
+    let database: Database
+    let store: MailStore
+    let desk: MailDesk
+    let deliverer: MailDeliverer
+    let transport: FakeTransport
+    let metrics: MailMetrics
+    let clock: MicrosecondClock
+
+    static func with<Result>(
+        _ engine: DatabaseEngine, templates: MailTemplateSet? = nil, _ body: (MailFixture) async throws -> Result
+    ) async throws -> Result {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var configuration = DatabaseConfiguration(
+            location: .sqlite(path: folder.appendingPathComponent("notification.db").path))
+        if engine == .postgres { configuration = try await schema() }
+        let database = try Database(configuration)
+        do {
+            let store = MailStore(database: database, keys: EncryptionKeys())
+            try await store.prepare()
+            let (clock, transport) = (MicrosecondClock(), FakeTransport())
+            let set = try templates ?? MailTemplateSet(project: nil)
+            let metrics = MailMetrics(MetricsRegistry())
+            let sender = MailMessage.Sender(address: try #require(MailAddress("shop@example.com")), name: "The Shop")
+            let fixture = MailFixture(
+                database: database, store: store,
+                desk: MailDesk(store: store, templates: { set }, domain: "example.com", clock: { clock.now }),
+                deliverer: MailDeliverer(
+                    store: store, transport: transport, sender: sender, width: 2, timeout: .seconds(20),
+                    metrics: metrics, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+                    clock: { clock.now }),
+                transport: transport, metrics: metrics, clock: clock)
+            let result = try await body(fixture)
+            await database.close()
+            return result
+        } catch {
+            await database.close()
+            throw error
+        }
+    }
+
+    private static func schema() async throws -> DatabaseConfiguration {
+        let url = try #require(
+            ProcessInfo.processInfo.environment["MARTLET_TEST_POSTGRES_URL"],
+            "MARTLET_TEST_POSTGRES_URL names no server; compose/scripts/test.sh starts one")
+        let name = "mail_\(UUID().uuidString.lowercased().replacing("-", with: ""))"
+        let maker = try Database(DatabaseConfiguration(location: .postgres(url: url), poolSize: 1))
+        try await maker.write { try $0.executeScript("create schema \(name)") }
+        await maker.close()
+        return DatabaseConfiguration(
+            location: .postgres(url: url), poolSize: 4, startupStatements: ["set search_path = \(name)"])
+    }
+
+    @discardableResult
+    func accept(_ to: String = "ada@example.org", key: String = "k1") async throws -> MailStore.Accepted {
+        try await desk.accept(
+            MailDesk.Order(to: to, subject: "Hello", text: "The words of the mail"), senderKey: key)
+    }
+
+    /// Delivers until nothing is due any more.
+    func deliverAll() async throws {
+        while try await deliverer.deliverOne() {}
+    }
+
+    /// One column of the only delivery.
+    func column(_ name: String) async throws -> SQLValue {
+        try await database.read { try $0.query("select \(name) from deliveries").first?[0] ?? .null }
+    }
+}
+
+/// The wall clock of a test, in microseconds.
+final class MicrosecondClock: Sendable {
+    private let time = Mutex(MailFixture.start)
+
+    var now: Int64 { time.withLock { $0 } }
+    func advance(by duration: Duration) { time.withLock { $0 += duration.microseconds } }
+}
+
+/// A server that takes everything, unless it was told otherwise.
+final class FakeTransport: MailTransport {
+    private let outcomes = Mutex<[SMTPOutcome]>([])
+    private let list = Mutex<[MailMessage]>([])
+    private let during = Mutex<(@Sendable () async throws -> Void)?>(nil)
+
+    /// What was attempted, in order.
+    var attempts: [MailMessage] { list.withLock { $0 } }
+
+    /// The outcomes of the next attempts.
+    func answer(_ next: SMTPOutcome...) { outcomes.withLock { $0 += next } }
+
+    /// Runs while the next mail is under way.
+    func during(_ body: @escaping @Sendable () async throws -> Void) { self.during.withLock { $0 = body } }
+
+    func send(_ message: MailMessage) async -> SMTPOutcome {
+        list.withLock { $0.append(message) }
+        let body = during.withLock { body in
+            defer { body = nil }
+            return body
+        }
+        do { try await body?() } catch { Issue.record(error) }
+        return outcomes.withLock { $0.isEmpty ? .accepted : $0.removeFirst() }
+    }
+
+    func stop() {}
+    func close() async {}
+}
