@@ -72,14 +72,14 @@ package final class Bus: Sendable {
             ?? .milliseconds(Int64(method.defaultBudgetMilliseconds))
         let call = PendingCall(
             id: CallID(rawValue: nextCall.wrappingAdd(1, ordering: .relaxed).oldValue), method: method, target: target,
-            header: header, payload: payload, routeKey: routeKey, deadline: BusLoop.clock() + budget)
+            header: header, payload: payload, routeKey: routeKey, begun: BusLoop.clock(), budget: budget)
         let node = node
         let thread = thread
         let outcome = await withTaskCancellationHandler {
             unsafe await withUnsafeContinuation { (continuation: UnsafeContinuation<CallOutcome, Never>) in
                 unsafe call.continuation = continuation
-                if thread.performIfCurrent({ node.begin(call, to: target, $0) }) { return }
-                thread.perform { node.begin(call, to: target, $0) }
+                if thread.performIfCurrent({ _ in node.begin(call) }) { return }
+                thread.perform { _ in node.begin(call) }
             }
         } onCancel: {
             call.isCancelled.store(true, ordering: .relaxed)
@@ -191,10 +191,7 @@ package final class Bus: Sendable {
         let value: BusNode
         init(_ value: BusNode) { self.value = value }
 
-        func begin(_ call: PendingCall, to target: ServiceName, _ loop: BusLoop) {
-            loop.refreshNow()
-            value.node(for: target).begin(call)
-        }
+        func begin(_ call: PendingCall) { value.node(for: call.target).begin(call) }
     }
 }
 

@@ -2,48 +2,54 @@
 
 package import NIOCore
 
-// The hot headers are read and written by hand (D40): no intermediate message, no reflection. The field numbers are
-// those of Protos/headers.proto, and tests hold both against each other.
+// The hot headers are read and written by hand (D40): no intermediate message, no reflection, straight from and into the
+// frame's bytes. The field numbers are those of Protos/headers.proto, and tests hold both against each other.
 
 extension RequestHeader {
-    package init(decoding buffer: ByteBuffer) throws(WireError) {
+    package init(decoding bytes: RawSpan) throws(WireError) {
+        self = try FieldReader.read(bytes) { (fields) throws(WireError) in try Self(fields) }
+    }
+
+    package init(decoding buffer: ByteBuffer) throws(WireError) { try self.init(decoding: buffer.readableBytesSpan) }
+
+    private init(_ fields: FieldReader) throws(WireError) {
         self.init()
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
             case 1: traceparent = try reader.text(type)
             case 2: tracestate = try reader.text(type)
             case 3: requestID = try reader.text(type)
-            case 4: principal = try Principal(decoding: try reader.message(type))
+            case 4: principal = try Principal(try reader.message(type))
             case 5: idempotencyKey = try reader.text(type)
             case 6: contentType = try reader.text(type)
             case 7: tenant = try reader.text(type)
-            case 8: http = try HTTPRequestHead(decoding: try reader.message(type))
+            case 8: http = try HTTPRequestHead(try reader.message(type))
             default: try reader.skip(type)
             }
         }
     }
 
     package func encode(into buffer: inout ByteBuffer) {
-        var writer = FieldWriter(buffer)
-        writer.text(1, traceparent)
-        writer.text(2, tracestate)
-        writer.text(3, requestID)
-        if principal != Principal() { writer.message(4, principal.encode) }
-        writer.text(5, idempotencyKey)
-        writer.text(6, contentType)
-        writer.text(7, tenant)
-        if let http { writer.message(8, http.encode) }
-        buffer = writer.buffer
+        buffer.writeFields(atMost: byteCountMax) { writer in
+            writer.text(1, traceparent)
+            writer.text(2, tracestate)
+            writer.text(3, requestID)
+            if principal != Principal() { writer.message(4, principal.encode) }
+            writer.text(5, idempotencyKey)
+            writer.text(6, contentType)
+            writer.text(7, tenant)
+            if let http { writer.message(8, http.encode) }
+        }
     }
 }
 
 extension Principal {
-    init(decoding buffer: ByteBuffer) throws(WireError) {
+    init(_ fields: FieldReader) throws(WireError) {
         // The wire's default of a text is the empty one; "anon" is only what a new value starts with.
         self.init(role: "")
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -73,9 +79,9 @@ extension Principal {
 }
 
 extension HTTPField {
-    init(decoding buffer: ByteBuffer) throws(WireError) {
+    init(_ fields: FieldReader) throws(WireError) {
         self.init("", "")
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -93,16 +99,16 @@ extension HTTPField {
 }
 
 extension HTTPRequestHead {
-    init(decoding buffer: ByteBuffer) throws(WireError) {
+    init(_ fields: FieldReader) throws(WireError) {
         self.init(method: "", path: "")
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
             case 1: method = try reader.text(type)
             case 2: path = try reader.text(type)
             case 3: query = try reader.text(type)
-            case 4: fields.append(try HTTPField(decoding: try reader.message(type)))
+            case 4: self.fields.append(try HTTPField(try reader.message(type)))
             default: try reader.skip(type)
             }
         }
@@ -117,14 +123,14 @@ extension HTTPRequestHead {
 }
 
 extension HTTPResponseHead {
-    init(decoding buffer: ByteBuffer) throws(WireError) {
+    init(_ fields: FieldReader) throws(WireError) {
         self.init(status: 0)
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
             case 1: status = UInt16(clamping: try reader.varint(type))
-            case 2: fields.append(try HTTPField(decoding: try reader.message(type)))
+            case 2: self.fields.append(try HTTPField(try reader.message(type)))
             default: try reader.skip(type)
             }
         }
@@ -137,10 +143,16 @@ extension HTTPResponseHead {
 }
 
 extension ReplyHeader {
-    package init(decoding buffer: ByteBuffer) throws(WireError) {
+    package init(decoding bytes: RawSpan) throws(WireError) {
+        self = try FieldReader.read(bytes) { (fields) throws(WireError) in try Self(fields) }
+    }
+
+    package init(decoding buffer: ByteBuffer) throws(WireError) { try self.init(decoding: buffer.readableBytesSpan) }
+
+    private init(_ fields: FieldReader) throws(WireError) {
         // The wire's default of `executed` is `no`.
         self.init(executed: .no)
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -149,28 +161,34 @@ extension ReplyHeader {
             case 3: retryAfterMilliseconds = UInt32(clamping: try reader.varint(type))
             case 4: message = try reader.text(type)
             case 5: contentType = try reader.text(type)
-            case 6: http = try HTTPResponseHead(decoding: try reader.message(type))
+            case 6: http = try HTTPResponseHead(try reader.message(type))
             default: try reader.skip(type)
             }
         }
     }
 
     package func encode(into buffer: inout ByteBuffer) {
-        var writer = FieldWriter(buffer)
-        writer.varint(1, UInt64(code.rawValue))
-        writer.varint(2, UInt64(executed.rawValue))
-        writer.varint(3, UInt64(retryAfterMilliseconds))
-        writer.text(4, message)
-        writer.text(5, contentType)
-        if let http { writer.message(6, http.encode) }
-        buffer = writer.buffer
+        buffer.writeFields(atMost: byteCountMax) { writer in
+            writer.varint(1, UInt64(code.rawValue))
+            writer.varint(2, UInt64(executed.rawValue))
+            writer.varint(3, UInt64(retryAfterMilliseconds))
+            writer.text(4, message)
+            writer.text(5, contentType)
+            if let http { writer.message(6, http.encode) }
+        }
     }
 }
 
 extension EventHeader {
-    package init(decoding buffer: ByteBuffer) throws(WireError) {
+    package init(decoding bytes: RawSpan) throws(WireError) {
+        self = try FieldReader.read(bytes) { (fields) throws(WireError) in try Self(fields) }
+    }
+
+    package init(decoding buffer: ByteBuffer) throws(WireError) { try self.init(decoding: buffer.readableBytesSpan) }
+
+    private init(_ fields: FieldReader) throws(WireError) {
         self.init()
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -190,17 +208,17 @@ extension EventHeader {
     }
 
     package func encode(into buffer: inout ByteBuffer) {
-        var writer = FieldWriter(buffer)
-        writer.text(1, id)
-        writer.text(2, source)
-        writer.text(3, type)
-        writer.text(4, subject)
-        writer.varint(5, UInt64(bitPattern: timeMicroseconds))
-        writer.text(6, contentType)
-        writer.text(7, traceparent)
-        writer.text(8, stream)
-        writer.varint(9, epoch)
-        writer.varint(10, sequence)
-        buffer = writer.buffer
+        buffer.writeFields(atMost: byteCountMax) { writer in
+            writer.text(1, id)
+            writer.text(2, source)
+            writer.text(3, type)
+            writer.text(4, subject)
+            writer.varint(5, UInt64(bitPattern: timeMicroseconds))
+            writer.text(6, contentType)
+            writer.text(7, traceparent)
+            writer.text(8, stream)
+            writer.varint(9, epoch)
+            writer.varint(10, sequence)
+        }
     }
 }

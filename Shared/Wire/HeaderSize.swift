@@ -23,6 +23,14 @@ extension ReplyHeader {
     }
 }
 
+extension EventHeader {
+    /// Bytes that `encode` writes, or more.
+    var byteCountMax: Int {
+        10 * FieldWriter.fieldBytesMax + id.utf8.count + source.utf8.count + type.utf8.count + subject.utf8.count
+            + contentType.utf8.count + traceparent.utf8.count + stream.utf8.count
+    }
+}
+
 extension Principal {
     fileprivate var byteCountMax: Int {
         8 * overheadMax + tokenError.utf8.count + role.utf8.count + subject.utf8.count + sessionID.utf8.count

@@ -36,8 +36,12 @@ package struct Introduction: Sendable, Equatable {
     }
 
     package init(decoding buffer: ByteBuffer) throws(WireError) {
+        self = try FieldReader.read(buffer.readableBytesSpan) { (fields) throws(WireError) in try Self(fields) }
+    }
+
+    private init(_ fields: FieldReader) throws(WireError) {
         self.init(versionMin: 0, versionMax: 0)
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -57,17 +61,19 @@ package struct Introduction: Sendable, Equatable {
 
     /// The payload's bytes.
     package var encoded: ByteBuffer {
-        var writer = FieldWriter(ByteBuffer())
-        writer.text(1, service)
-        writer.text(2, instance)
-        writer.varint(3, epoch)
-        writer.varint(4, UInt64(versionMin))
-        writer.varint(5, UInt64(versionMax))
-        writer.varint(6, features)
-        writer.varint(7, UInt64(requestsMax))
-        writer.varint(8, bytesMax)
-        writer.varint(9, payloadBytesMax)
-        return writer.buffer
+        var buffer = ByteBuffer()
+        buffer.writeFields(atMost: 9 * FieldWriter.fieldBytesMax + service.utf8.count + instance.utf8.count) { writer in
+            writer.text(1, service)
+            writer.text(2, instance)
+            writer.varint(3, epoch)
+            writer.varint(4, UInt64(versionMin))
+            writer.varint(5, UInt64(versionMax))
+            writer.varint(6, features)
+            writer.varint(7, UInt64(requestsMax))
+            writer.varint(8, bytesMax)
+            writer.varint(9, payloadBytesMax)
+        }
+        return buffer
     }
 }
 
@@ -82,8 +88,12 @@ package struct Pong: Sendable, Equatable {
     }
 
     package init(decoding buffer: ByteBuffer) throws(WireError) {
+        self = try FieldReader.read(buffer.readableBytesSpan) { (fields) throws(WireError) in try Self(fields) }
+    }
+
+    private init(_ fields: FieldReader) throws(WireError) {
         self.init(isDraining: false, inFlight: 0)
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -96,10 +106,12 @@ package struct Pong: Sendable, Equatable {
 
     /// The payload's bytes.
     package var encoded: ByteBuffer {
-        var writer = FieldWriter(ByteBuffer())
-        writer.varint(1, isDraining ? 1 : 0)
-        writer.varint(2, UInt64(inFlight))
-        return writer.buffer
+        var buffer = ByteBuffer()
+        buffer.writeFields(atMost: 2 * FieldWriter.fieldBytesMax) { writer in
+            writer.varint(1, isDraining ? 1 : 0)
+            writer.varint(2, UInt64(inFlight))
+        }
+        return buffer
     }
 }
 
@@ -110,8 +122,12 @@ package struct Credit: Sendable, Equatable {
     package init(bytes: UInt64) { self.bytes = bytes }
 
     package init(decoding buffer: ByteBuffer) throws(WireError) {
+        self = try FieldReader.read(buffer.readableBytesSpan) { (fields) throws(WireError) in try Self(fields) }
+    }
+
+    private init(_ fields: FieldReader) throws(WireError) {
         self.init(bytes: 0)
-        var reader = FieldReader(buffer)
+        var reader = fields
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -123,8 +139,10 @@ package struct Credit: Sendable, Equatable {
 
     /// The payload's bytes.
     package var encoded: ByteBuffer {
-        var writer = FieldWriter(ByteBuffer())
-        writer.varint(2, bytes)
-        return writer.buffer
+        var buffer = ByteBuffer()
+        buffer.writeFields(atMost: FieldWriter.fieldBytesMax) { writer in
+            writer.varint(2, bytes)
+        }
+        return buffer
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One method of the bus. Identifiers and names are for ever.
-package struct Method: Sendable, Hashable {
+///
+/// There is one object for each, which requests refer to: a value would be copied with every one.
+package final class Method: Sendable, Hashable {
     /// What makes a second execution harmless.
     package enum Repeatability: UInt8, Sendable {
         /// Running it twice equals running it once.
@@ -35,6 +37,24 @@ package struct Method: Sendable, Hashable {
     /// Who may call it, by the peer's authenticated key. Everybody else is refused.
     package let callers: Set<ServiceName>
     package let route: Route
+    private let callerBits: UInt8
+
+    init(
+        id: UInt32, name: String, repeatability: Repeatability, priority: Priority, defaultBudgetMilliseconds: UInt32,
+        callers: Set<ServiceName>, route: Route
+    ) {
+        self.id = id
+        self.name = name
+        self.repeatability = repeatability
+        self.priority = priority
+        self.defaultBudgetMilliseconds = defaultBudgetMilliseconds
+        self.callers = callers
+        self.route = route
+        callerBits = callers.reduce(0) { $0 | 1 << $1.place }
+    }
+
+    /// Whether this peer may call it.
+    package func isOpen(to caller: ServiceName) -> Bool { callerBits & 1 << caller.place != 0 }
 
     package static func == (left: Method, right: Method) -> Bool { left.id == right.id }
     package func hash(into hasher: inout Hasher) { hasher.combine(id) }

@@ -26,14 +26,15 @@ package struct FrameFlags: OptionSet, Sendable, Hashable {
 
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    package static var none: FrameFlags { FrameFlags(rawValue: 0) }
     /// The payload is the message's second frame (payloads above 64 KiB that travel without copying).
-    package static let payloadFollows = FrameFlags(rawValue: 1)
+    package static var payloadFollows: FrameFlags { FrameFlags(rawValue: 1) }
     /// CHUNK frames with the rest of the body follow this frame.
-    package static let moreChunks = FrameFlags(rawValue: 2)
+    package static var moreChunks: FrameFlags { FrameFlags(rawValue: 2) }
     /// A CHUNK of the request body; without it, of the reply body.
-    package static let requestBody = FrameFlags(rawValue: 4)
+    package static var requestBody: FrameFlags { FrameFlags(rawValue: 4) }
     /// The body ends here because its sender gave up; it is never a whole body.
-    package static let aborted = FrameFlags(rawValue: 8)
+    package static var aborted: FrameFlags { FrameFlags(rawValue: 8) }
 }
 
 /// The fixed part in front of every frame: 40 bytes, little-endian.
@@ -67,7 +68,7 @@ package struct Prefix: Sendable, Equatable {
     package var routeKey: UInt64
 
     package init(
-        kind: FrameKind, flags: FrameFlags = [], priority: UInt8 = 0, attempt: UInt8 = 1, headerLength: UInt16 = 0,
+        kind: FrameKind, flags: FrameFlags = .none, priority: UInt8 = 0, attempt: UInt8 = 1, headerLength: UInt16 = 0,
         requestID: UInt64 = 0, methodID: UInt32 = 0, budgetMicroseconds: UInt64 = 0, routeKey: UInt64 = 0
     ) {
         self.kind = kind
@@ -83,27 +84,42 @@ package struct Prefix: Sendable, Equatable {
 
     /// Takes a prefix from the front of `buffer`.
     package init(reading buffer: inout ByteBuffer) throws(WireError) {
-        guard buffer.readableBytes >= Self.byteCount else { throw .truncated }
-        guard buffer.readInteger(endianness: .little, as: UInt16.self) == Self.magic else { throw .badMagic }
-        guard let rawKind = buffer.readInteger(as: UInt8.self), let kind = FrameKind(rawValue: rawKind) else {
-            throw .unknownKind
+        try self.init(buffer.readableBytesSpan)
+        buffer.moveReaderIndex(forwardBy: Self.byteCount)
+    }
+
+    /// Reads the prefix at the front of a frame.
+    package init(_ frame: RawSpan) throws(WireError) {
+        guard frame.byteCount >= Self.byteCount else { throw .truncated }
+        func integer<I: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: I.Type = I.self) -> I {
+            I(littleEndian: unsafe frame.unsafeLoadUnaligned(fromByteOffset: offset, as: type))
         }
-        guard
-            let (flags, priority, attempt) = buffer.readMultipleIntegers(as: (UInt8, UInt8, UInt8).self),
-            let (headerLength, requestID, methodID, _, budget, routeKey) = buffer.readMultipleIntegers(
-                endianness: .little, as: (UInt16, UInt64, UInt32, UInt32, UInt64, UInt64).self)
-        else { throw .truncated }
-        guard buffer.readableBytes >= Int(headerLength) else { throw .truncated }
+        guard integer(0) == Self.magic else { throw .badMagic }
+        guard let kind = FrameKind(rawValue: integer(2)) else { throw .unknownKind }
         self.init(
-            kind: kind, flags: FrameFlags(rawValue: flags), priority: priority, attempt: attempt,
-            headerLength: headerLength, requestID: requestID, methodID: methodID, budgetMicroseconds: budget,
-            routeKey: routeKey)
+            kind: kind, flags: FrameFlags(rawValue: integer(3)), priority: integer(4), attempt: integer(5),
+            headerLength: integer(6), requestID: integer(8), methodID: integer(16), budgetMicroseconds: integer(24),
+            routeKey: integer(32))
+        guard frame.byteCount - Self.byteCount >= Int(headerLength) else { throw .truncated }
     }
 
     package func write(to buffer: inout ByteBuffer) {
-        buffer.writeMultipleIntegers(
-            Self.magic, UInt16(flags.rawValue) << 8 | UInt16(kind.rawValue),
-            UInt16(attempt) << 8 | UInt16(priority), headerLength, requestID, methodID, UInt32(0), budgetMicroseconds,
-            routeKey, endianness: .little)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.byteCount) { bytes in
+            func put(_ offset: Int, _ value: some FixedWidthInteger) {
+                bytes.storeBytes(of: value.littleEndian, toByteOffset: offset, as: type(of: value))
+            }
+            put(0, Self.magic)
+            put(2, kind.rawValue)
+            put(3, flags.rawValue)
+            put(4, priority)
+            put(5, attempt)
+            put(6, headerLength)
+            put(8, requestID)
+            put(16, methodID)
+            put(20, UInt32(0))
+            put(24, budgetMicroseconds)
+            put(32, routeKey)
+            return Self.byteCount
+        }
     }
 }

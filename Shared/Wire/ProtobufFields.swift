@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import NIOCore
+internal import NIOCore
 
 /// Protocol Buffers' wire types that our headers use.
 enum FieldWireType: UInt8 {
@@ -10,80 +10,110 @@ enum FieldWireType: UInt8 {
     case fixed32 = 5
 }
 
-/// Writes proto3 fields: a field that has its default value is left out.
+/// Writes proto3 fields into memory that is large enough for all of them; a field that has its default value is left out.
+///
+/// The memory is reserved once for the whole header, so that a field costs no more than its bytes.
 struct FieldWriter {
-    private(set) var buffer: ByteBuffer
+    /// The most that a field takes beside its text: a key of one byte and 64 bits in groups of seven.
+    static let fieldBytesMax = 11
 
-    init(_ buffer: ByteBuffer) { self.buffer = buffer }
+    private let bytes: UnsafeMutableRawBufferPointer
+    fileprivate private(set) var count = 0
 
-    mutating func varint(_ number: UInt32, _ value: UInt64) {
+    fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) { self.bytes = bytes }
+
+    mutating func varint(_ number: UInt8, _ value: UInt64) {
         guard value != 0 else { return }
         key(number, .varint)
         raw(value)
     }
 
-    mutating func text(_ number: UInt32, _ value: String) {
+    mutating func text(_ number: UInt8, _ value: String) {
         guard !value.isEmpty else { return }
         always(number, value)
     }
 
     /// Writes an element of a repeated field, also when it is empty.
-    mutating func always(_ number: UInt32, _ value: String) {
-        let count = value.utf8.count
-        if number < 16, count < 0x80 {
-            // Nearly every field of ours: key and length have a byte each.
-            buffer.writeMultipleIntegers(UInt8(number) << 3 | FieldWireType.bytes.rawValue, UInt8(count))
-        } else {
+    mutating func always(_ number: UInt8, _ value: String) {
+        var value = value
+        value.withUTF8 { text in
             key(number, .bytes)
-            raw(UInt64(count))
+            raw(UInt64(text.count))
+            reserve(text.count)
+            UnsafeMutableRawBufferPointer(rebasing: bytes[count...]).copyMemory(from: UnsafeRawBufferPointer(text))
+            count += text.count
         }
-        buffer.writeString(value)
     }
 
     /// Writes a nested message in place; its length is put in afterwards, in as many bytes as it needs.
-    mutating func message(_ number: UInt32, _ body: (inout FieldWriter) -> Void) {
+    mutating func message(_ number: UInt8, _ body: (inout FieldWriter) -> Void) {
         key(number, .bytes)
-        let lengthAt = buffer.writerIndex
+        let lengthAt = count
         // One byte is enough for most; longer messages are moved.
-        buffer.writeInteger(UInt8(0))
+        byte(0)
         body(&self)
         let start = lengthAt + 1
-        let count = buffer.writerIndex - start
-        guard count >= 0x80 else {
-            buffer.setInteger(UInt8(count), at: lengthAt)
+        let length = count - start
+        guard length >= 0x80 else {
+            bytes[lengthAt] = UInt8(length)
             return
         }
         var width = 1
-        while count >> (7 * width) > 0 { width += 1 }
-        do { try buffer.copyBytes(at: start, to: lengthAt + width, length: count) } catch {
-            preconditionFailure("the bytes were written a moment ago")
-        }
-        buffer.moveWriterIndex(to: lengthAt)
-        raw(UInt64(count))
-        buffer.moveWriterIndex(forwardBy: count)
+        while length >> (7 * width) > 0 { width += 1 }
+        reserve(width - 1)
+        UnsafeMutableRawBufferPointer(rebasing: bytes[(lengthAt + width)...])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<count]))
+        count = lengthAt
+        raw(UInt64(length))
+        count += length
     }
 
-    private mutating func key(_ number: UInt32, _ type: FieldWireType) {
-        raw(UInt64(number) << 3 | UInt64(type.rawValue))
-    }
+    /// Numbers below 16, which all of ours are, make keys of one byte.
+    private mutating func key(_ number: UInt8, _ type: FieldWireType) { byte(number << 3 | type.rawValue) }
 
     private mutating func raw(_ value: UInt64) {
         var rest = value
         while rest >= 0x80 {
-            buffer.writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
+            byte(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        buffer.writeInteger(UInt8(rest))
+        byte(UInt8(rest))
+    }
+
+    private mutating func byte(_ value: UInt8) {
+        reserve(1)
+        bytes[count] = value
+        count += 1
+    }
+
+    /// Holds by `byteCountMax`; said once more, since behind the end there is somebody else's memory.
+    private func reserve(_ more: Int) { precondition(more <= bytes.count - count) }
+}
+
+extension ByteBuffer {
+    /// Appends what `body` writes, which has at most so many bytes.
+    mutating func writeFields(atMost bytesMax: Int, _ body: (inout FieldWriter) -> Void) {
+        writeWithUnsafeMutableBytes(minimumWritableBytes: bytesMax) { bytes in
+            var writer = FieldWriter(bytes)
+            body(&writer)
+            return writer.count
+        }
     }
 }
 
-/// Reads fields one after the other; unknown ones are skipped by the caller.
+/// Reads fields one after the other; unknown ones are skipped by the caller. Valid only while its bytes are lent.
 struct FieldReader {
-    private var buffer: ByteBuffer
+    private let bytes: UnsafeRawBufferPointer
+    private var index = 0
 
-    init(_ buffer: ByteBuffer) { self.buffer = buffer }
+    private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    var isAtEnd: Bool { buffer.readableBytes == 0 }
+    /// Lends a reader of these bytes.
+    static func read<R>(_ bytes: RawSpan, _ body: (FieldReader) throws(WireError) -> R) throws(WireError) -> R {
+        try bytes.withUnsafeBytes { (bytes) throws(WireError) in try body(FieldReader(bytes)) }
+    }
+
+    var isAtEnd: Bool { index == bytes.count }
 
     /// Number and wire type of the next field.
     mutating func key() throws(WireError) -> (number: UInt32, type: FieldWireType) {
@@ -99,22 +129,13 @@ struct FieldReader {
     }
 
     mutating func text(_ type: FieldWireType) throws(WireError) -> String {
-        guard type == .bytes, let length = Int(exactly: try rawVarint()), length <= buffer.readableBytes else {
-            throw .badHeader
-        }
-        let text = unsafe buffer.withUnsafeReadableBytes { bytes in
-            unsafe String(validating: UnsafeRawBufferPointer(rebasing: bytes[..<length]), as: UTF8.self)
-        }
-        guard let text else { throw .badHeader }
-        buffer.moveReaderIndex(forwardBy: length)
-        return text
+        // A third of what `String(validating:as:)` takes.
+        let text = Span<UInt8>(_unsafeBytes: try piece(type))
+        guard let valid = try? UTF8Span(validating: text) else { throw .badHeader }
+        return String(copying: valid)
     }
 
-    mutating func message(_ type: FieldWireType) throws(WireError) -> ByteBuffer {
-        guard type == .bytes, let length = Int(exactly: try rawVarint()), let slice = buffer.readSlice(length: length)
-        else { throw .badHeader }
-        return slice
-    }
+    mutating func message(_ type: FieldWireType) throws(WireError) -> FieldReader { FieldReader(try piece(type)) }
 
     mutating func skip(_ type: FieldWireType) throws(WireError) {
         #if MUTANT_WIRE_UNKNOWN_FIELDS_REFUSED
@@ -122,28 +143,37 @@ struct FieldReader {
         #else
             switch type {
             case .varint: _ = try rawVarint()
-            case .fixed64: guard buffer.readSlice(length: 8) != nil else { throw .badHeader }
-            case .fixed32: guard buffer.readSlice(length: 4) != nil else { throw .badHeader }
-            case .bytes: _ = try message(type)
+            case .fixed64: _ = try take(8)
+            case .fixed32: _ = try take(4)
+            case .bytes: _ = try piece(type)
             }
         #endif
     }
 
+    /// The bytes of a field that begins with its length.
+    private mutating func piece(_ type: FieldWireType) throws(WireError) -> UnsafeRawBufferPointer {
+        guard type == .bytes, let length = Int(exactly: try rawVarint()) else { throw .badHeader }
+        return try take(length)
+    }
+
+    private mutating func take(_ length: Int) throws(WireError) -> UnsafeRawBufferPointer {
+        guard length <= bytes.count - index else { throw .badHeader }
+        defer { index += length }
+        return UnsafeRawBufferPointer(rebasing: bytes[index..<index + length])
+    }
+
     private mutating func rawVarint() throws(WireError) -> UInt64 {
         var value: UInt64 = 0
-        // One look at the buffer for the whole number, not one a byte.
-        let length = unsafe buffer.withUnsafeReadableBytes { bytes -> Int? in
-            for index in 0..<min(bytes.count, Self.varintBytesMax) {
-                let byte = unsafe bytes[index]
-                guard index < Self.varintBytesMax - 1 || byte <= 1 else { return nil }
-                value |= UInt64(byte & 0x7F) << (7 * UInt64(index))
-                if byte & 0x80 == 0 { return index + 1 }
+        for place in 0..<min(bytes.count - index, Self.varintBytesMax) {
+            let byte = bytes[index + place]
+            guard place < Self.varintBytesMax - 1 || byte <= 1 else { throw .badHeader }
+            value |= UInt64(byte & 0x7F) << (7 * UInt64(place))
+            if byte & 0x80 == 0 {
+                index += place + 1
+                return value
             }
-            return nil
         }
-        guard let length else { throw .badHeader }
-        buffer.moveReaderIndex(forwardBy: length)
-        return value
+        throw .badHeader
     }
 
     /// 64 bits in groups of seven.

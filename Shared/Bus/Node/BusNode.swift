@@ -13,7 +13,8 @@ final class BusNode {
     private let introduction: Introduction
     private var listeners: [Listener]
     private(set) var server: ServerNode?
-    private(set) var targets: [ServiceName: TargetNode] = [:]
+    /// At the places that `ServiceName.place` names.
+    private var targetNodes = [TargetNode?](repeating: nil, count: ServiceName.allCases.count)
     private(set) var events: EventNode?
     private var resolvers: [NameResolver] = []
     private var localObserver: UInt64?
@@ -157,10 +158,17 @@ final class BusNode {
 
     /// The links to a service; a service that is not configured has none and its requests end as unavailable.
     func node(for target: ServiceName) -> TargetNode {
-        if let node = targets[target] { return node }
+        if let node = targetNodes[target.place] { return node }
         let node = TargetNode(target, configuration, introduction: introduction, loop: loop)
-        targets[target] = node
+        targetNodes[target.place] = node
         return node
+    }
+
+    /// Everybody who was called or is configured to be.
+    var targets: [ServiceName: TargetNode] {
+        var all: [ServiceName: TargetNode] = [:]
+        for (target, node) in zip(ServiceName.allCases, targetNodes) { all[target] = node }
+        return all
     }
 
     func shutDown() {

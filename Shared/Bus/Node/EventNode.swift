@@ -197,7 +197,7 @@ final class EventNode {
             guard message.hasMore, (try? socket.receive(into: loop.scratch.message)) == true else { continue }
             let topic = message.bytes
             guard let frame = try? loop.scratch.read(), frame.prefix.kind == .event,
-                let header = try? EventHeader(decoding: frame.header)
+                let header = try? loop.scratch.header(of: frame, EventHeader.init(decoding:))
             else {
                 configuration.observer?(.badFrame)
                 continue

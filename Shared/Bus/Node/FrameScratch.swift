@@ -5,37 +5,36 @@ internal import NIOCore
 
 /// The bus thread's room for the frame that is being written and the one that is being read.
 final class FrameScratch {
-    /// A frame as it was read. Header and payload are the receiver's own bytes.
+    /// A frame as it was read. Its header stays in the message until the next one is received: see `header`.
     struct Frame {
         let prefix: Prefix
-        /// Borrowed from the scratch: decoded before the next frame is read.
-        let header: ByteBuffer
+        /// The receiver's own bytes.
         let payload: ByteBuffer
     }
 
     let routing = ZeroMQMessage()
     let message = ZeroMQMessage()
     private var output = ByteBufferAllocator().buffer(capacity: 1_024)
-    private var input = ByteBufferAllocator().buffer(capacity: 1_024)
 
     /// Reads the frame in `message`. Throws `WireError` when it is none of ours.
     func read() throws(WireError) -> Frame {
-        var payload = ByteBuffer()
-        input.clear(minimumCapacity: 256)
-        message.withBytes { bytes in
-            guard bytes.byteCount >= Prefix.byteCount else { return }
-            let length = Int(UInt16(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 6, as: UInt16.self)))
-            let split = min(Prefix.byteCount + length, bytes.byteCount)
-            unsafe bytes.withUnsafeBytes { all in
-                _ = unsafe input.writeBytes(UnsafeRawBufferPointer(rebasing: all[..<split]))
-                guard split < all.count else { return }
-                payload = ByteBufferAllocator().buffer(capacity: all.count - split)
-                _ = unsafe payload.writeBytes(UnsafeRawBufferPointer(rebasing: all[split...]))
-            }
+        try message.withBytes { (bytes) throws(WireError) in
+            let prefix = try Prefix(bytes)
+            let body = bytes.extracting(droppingFirst: Prefix.byteCount + Int(prefix.headerLength))
+            var payload = ByteBuffer()
+            if !body.isEmpty { unsafe body.withUnsafeBytes { _ = unsafe payload.writeBytes($0) } }
+            return Frame(prefix: prefix, payload: payload)
         }
-        let prefix = try Prefix(reading: &input)
-        guard let header = input.readSlice(length: Int(prefix.headerLength)) else { throw .truncated }
-        return Frame(prefix: prefix, header: header, payload: payload)
+    }
+
+    /// Lends the header of the frame that was read last.
+    func header<Header>(
+        of frame: Frame, _ decode: (RawSpan) throws(WireError) -> Header
+    ) throws(WireError) -> Header {
+        try message.withBytes { (bytes) throws(WireError) in
+            guard bytes.byteCount >= Prefix.byteCount + Int(frame.prefix.headerLength) else { throw .truncated }
+            return try decode(bytes.extracting(Prefix.byteCount..<Prefix.byteCount + Int(frame.prefix.headerLength)))
+        }
     }
 
     /// Writes prefix and header, then lends them. The prefix's header length is filled in here.

@@ -20,7 +20,11 @@ final class Listener {
     var source: SocketSource?
     var monitor: SocketMonitor?
     /// Introduced connections, by routing id.
-    var identities: [UInt32: Identity] = [:]
+    var identities: [UInt32: Identity] = [:] {
+        didSet { firstExpiry = identities.values.map(\.notAfter).min() ?? .max }
+    }
+    /// None of their keys ends before this.
+    private(set) var firstExpiry = Int64.max
 
     init(number: UInt32, endpoint: String, localCaller: ServiceName?, socket: ZeroMQSocket) {
         self.number = number

@@ -22,6 +22,7 @@ final class PendingCall: @unchecked Sendable {
     let header: RequestHeader
     let payload: ByteBuffer
     let routeKey: UInt64
+    let begun: BusTime
     let deadline: BusTime
     let isCancelled = Atomic(false)
     var continuation: UnsafeContinuation<CallOutcome, Never>?
@@ -31,7 +32,7 @@ final class PendingCall: @unchecked Sendable {
 
     init(
         id: CallID, method: Method, target: ServiceName, header: RequestHeader, payload: ByteBuffer, routeKey: UInt64,
-        deadline: BusTime
+        begun: BusTime, budget: BusSpan
     ) {
         self.id = id
         self.method = method
@@ -39,7 +40,8 @@ final class PendingCall: @unchecked Sendable {
         self.header = header
         self.payload = payload
         self.routeKey = routeKey
-        self.deadline = deadline
+        self.begun = begun
+        deadline = begun + budget
     }
 
     func finish(_ outcome: CallOutcome) {

@@ -8,32 +8,35 @@ internal import NIOCore
 /// A handler of one method.
 typealias BusHandler = @Sendable (InboundRequest) async -> OutboundReply
 
+/// What the serving side keeps with a request.
+struct RequestWork {
+    /// Header and body of a request that comes in pieces.
+    final class Pieces {
+        let header: RequestHeader
+        var body: ByteBuffer
+
+        init(header: RequestHeader, body: ByteBuffer) {
+            self.header = header
+            self.body = body
+        }
+    }
+
+    var pieces: Pieces?
+    var task: Task<Void, Never>?
+    var reply: OutboundReply?
+}
+
 /// The serving side: performs what `ServerMachine` decides, with one ROUTER per bound endpoint.
 final class ServerNode {
-    private struct RequestKey: Hashable {
-        let peer: PeerID
-        let id: UInt64
-    }
-
-    private final class Running {
-        var header: RequestHeader?
-        var body = ByteBuffer()
-        var task: Task<Void, Never>?
-        var deadline = BusTime.never
-        var reply: OutboundReply?
-
-        init(header: RequestHeader? = nil) { self.header = header }
-    }
-
     private var machine: ServerMachine
     private let configuration: BusConfiguration
-    private let handlers: [UInt32: BusHandler]
+    /// At the place of their methods' numbers.
+    private let handlers: [BusHandler?]
     private unowned let loop: BusLoop
     private let introduction: Introduction
     /// Runs handlers; unowned would be enough, but a task needs the strong reference anyway.
     private let executor: BusThread
-    private var listeners: [UInt32: Listener] = [:]
-    private var running: [RequestKey: Running] = [:]
+    private var listeners: [Listener]
     private var allowed: AllowList
     private var current: (header: RequestHeader?, payload: ByteBuffer) = (nil, ByteBuffer())
     private let tick = TickSourceBox()
@@ -47,13 +50,13 @@ final class ServerNode {
         listeners: [Listener], executor: BusThread, loop: BusLoop
     ) {
         self.configuration = configuration
-        self.handlers = handlers
+        self.handlers = (0...(handlers.keys.max() ?? 0)).map { handlers[$0] }
+        self.listeners = listeners
         self.introduction = introduction
         self.executor = executor
         self.loop = loop
         allowed = configuration.allowed
         machine = ServerMachine(handled: Set(handlers.keys), limits: configuration.limits)
-        for listener in listeners { self.listeners[listener.number] = listener }
         tick.source = TickSource { [unowned self] now in
             self.loop.setNow(now)
             self.ticked()
@@ -63,9 +66,11 @@ final class ServerNode {
 
     /// Begins to take what arrives.
     func start() {
-        for listener in listeners.values {
+        for listener in listeners {
             let number = listener.number
-            let source = loop.add(listener.socket) { [weak self] budget in self?.receive(number, budget) ?? false }
+            let source = loop.add(listener.socket) { [weak self, unowned listener] budget in
+                self?.receive(listener, budget) ?? false
+            }
             source.onSendFailure = { [weak self, unowned loop] routing, outcome in
                 guard let routing else { return }
                 let loss: LinkLoss = outcome == .full ? .stalled : .disconnected
@@ -90,7 +95,7 @@ final class ServerNode {
     /// Replaces the list; connections whose key is not on it any more end at once.
     func setAllowed(_ list: AllowList) {
         allowed = list
-        for listener in listeners.values {
+        for listener in listeners {
             for (routing, identity) in listener.identities
             where listener.localCaller == nil && list.entries[identity.key]?.service != identity.service {
                 turnAway(PeerID(listener: listener.number, routing: routing))
@@ -101,13 +106,13 @@ final class ServerNode {
     func shutDown() {
         if let source = tick.source { loop.remove(source) }
         for peer in machine.peers.keys { send(peer, Prefix(kind: .goAway, flags: .aborted)) }
-        for listener in listeners.values {
+        for listener in listeners {
             listener.monitor?.close()
             if let source = listener.source { loop.remove(source) } else { listener.socket.close() }
             if listener.localCaller != nil { loop.localEndpoints.set(listener.endpoint, .unbound) }
         }
         listeners.removeAll()
-        for entry in running.values { entry.task?.cancel() }
+        for peer in machine.peers.values { for request in peer.requests.values { request.work.task?.cancel() } }
     }
 
     // MARK: Machine
@@ -127,40 +132,44 @@ final class ServerNode {
 
     private func perform(_ action: ServerMachine.Action) {
         switch action {
-        case .start(let peer, let id, let method, let caller, let deadline):
-            start(RequestKey(peer: peer, id: id), method, caller, deadline)
-        case .sendReply(let peer, let id, let bytes, let hasMore):
-            guard let reply = running[RequestKey(peer: peer, id: id)]?.reply else { return }
+        case .start(let request): start(request)
+        case .sendReply(let request, let bytes, let hasMore):
+            guard let reply = request.work.reply else { return }
             counters.replies &+= 1
-            let prefix = Prefix(kind: .reply, flags: hasMore ? .moreChunks : [], requestID: id)
-            send(peer, prefix, payload: piece(reply.payload, 0, bytes)) { reply.header.encode(into: &$0) }
-        case .release(let peer, let id): running[RequestKey(peer: peer, id: id)] = nil
+            let prefix = Prefix(
+                kind: .reply, flags: hasMore ? .moreChunks : .none, requestID: request.id.rawValue)
+            send(request.peer, prefix, payload: piece(reply.payload, 0, bytes)) { reply.header.encode(into: &$0) }
         case .sendPong(let peer, let isDraining, let inFlight):
             send(
                 peer, Prefix(kind: .pong),
                 payload: Pong(isDraining: isDraining, inFlight: UInt32(clamping: inFlight)).encoded)
-        case .keep(let peer, let id):
+        case .keep(let request):
             var payload = current.payload
-            let key = RequestKey(peer: peer, id: id)
-            if let header = current.header { running[key] = Running(header: header) }
-            running[key]?.body.writeBuffer(&payload)
-        case .forget(let peer, let id): running[RequestKey(peer: peer, id: id)] = nil
-        case .cancelTask(let peer, let id): running[RequestKey(peer: peer, id: id)]?.task?.cancel()
+            if let header = current.header {
+                request.work.pieces = RequestWork.Pieces(header: header, body: payload)
+            } else {
+                request.work.pieces?.body.writeBuffer(&payload)
+            }
+        case .cancelTask(let request): request.work.task?.cancel()
         case .refuse(let peer, let id, let code, let retryAfter):
             counters.refusals &+= 1
             let header = ReplyHeader(code: code, executed: .no, retryAfterMilliseconds: retryAfter)
-            send(peer, Prefix(kind: .reply, requestID: id)) { header.encode(into: &$0) }
-        case .sendChunk(let peer, let id, let offset, let bytes, let isLast):
-            guard let reply = running[RequestKey(peer: peer, id: id)]?.reply else { return }
+            send(peer, Prefix(kind: .reply, requestID: id.rawValue)) { header.encode(into: &$0) }
+        case .sendChunk(let request, let offset, let bytes, let isLast):
+            guard let reply = request.work.reply else { return }
             send(
-                peer, Prefix(kind: .chunk, flags: isLast ? [] : .moreChunks, requestID: id),
+                request.peer,
+                Prefix(kind: .chunk, flags: isLast ? .none : .moreChunks, requestID: request.id.rawValue),
                 payload: piece(reply.payload, offset, bytes))
-        case .sendAbort(let peer, let id): send(peer, Prefix(kind: .chunk, flags: .aborted, requestID: id))
-        case .sendCredit(let peer, let id, let bytes):
-            send(peer, Prefix(kind: .credit, requestID: id), payload: Credit(bytes: UInt64(bytes)).encoded)
+        case .sendAbort(let request):
+            send(request.peer, Prefix(kind: .chunk, flags: .aborted, requestID: request.id.rawValue))
+        case .sendCredit(let request, let bytes):
+            send(
+                request.peer, Prefix(kind: .credit, requestID: request.id.rawValue),
+                payload: Credit(bytes: UInt64(bytes)).encoded)
         case .sendReady(let peer): send(peer, Prefix(kind: .ready), payload: introduction.encoded)
         case .sendGoAway(let peer, let isFinal):
-            send(peer, Prefix(kind: .goAway, flags: isFinal ? .aborted : []))
+            send(peer, Prefix(kind: .goAway, flags: isFinal ? .aborted : .none))
         case .observe(let observation):
             if case .peerLost = observation { pruneIdentities() }
             configuration.observer?(observation)
@@ -168,7 +177,7 @@ final class ServerNode {
     }
 
     private func pruneIdentities() {
-        for listener in listeners.values {
+        for listener in listeners {
             listener.identities = listener.identities.filter {
                 machine.peers[PeerID(listener: listener.number, routing: $0.key)] != nil
             }
@@ -182,47 +191,49 @@ final class ServerNode {
 
     // MARK: Handlers
 
-    private func start(_ key: RequestKey, _ method: Method, _ caller: ServiceName, _ deadline: BusTime) {
-        let entry = running[key] ?? Running()
-        var payload = current.payload
-        if entry.header != nil {
-            entry.body.writeBuffer(&payload)
-            payload = entry.body
-            entry.body = ByteBuffer()
-        }
-        guard let header = entry.header ?? current.header, let handler = handlers[method.id] else { return }
+    private func start(_ request: ServerMachine.Request) {
+        guard let handler = handlers[Int(request.method.id)], let inbound = inbound(request) else { return }
         counters.requests &+= 1
-        let remaining = Duration.nanoseconds((deadline - loop.now).nanoseconds)
-        let request = InboundRequest(
-            caller: caller, method: method, header: header, payload: payload,
-            deadline: ContinuousClock.now.advanced(by: remaining))
-        let completion = Completion(server: self, key: key, executor: executor)
-        entry.header = nil
-        entry.deadline = deadline
-        running[key] = entry
-        // Owned by `running`; ends with the handler, which CANCEL and the deadline cancel. It runs at once up to where
+        let completion = Completion(server: self, request: request, executor: executor)
+        // Owned by the request; ends with the handler, which CANCEL and the deadline cancel. It runs at once up to where
         // it first waits, so that a handler that does not wait costs no turn.
         let task = Task.immediate(executorPreference: executor) {
-            completion.finish(await handler(request))
+            completion.finish(await handler(inbound))
         }
-        if entry.reply == nil { entry.task = task }
+        if request.work.reply == nil { request.work.task = task }
+    }
+
+    /// The whole request, made of the frame at hand and of the pieces that came before it.
+    private func inbound(_ request: ServerMachine.Request) -> InboundRequest? {
+        let deadline = loop.instant(of: request.deadline)
+        if let pieces = request.work.pieces {
+            pieces.body.writeImmutableBuffer(current.payload)
+            request.work.pieces = nil
+            return InboundRequest(
+                caller: request.caller, method: request.method, header: pieces.header, payload: pieces.body,
+                deadline: deadline)
+        }
+        guard let header = current.header.take() else { return nil }
+        return InboundRequest(
+            caller: request.caller, method: request.method, header: header, payload: current.payload,
+            deadline: deadline)
     }
 
     /// Brings a handler's answer back to the server it belongs to.
     ///
-    /// `@unchecked`: `server` is used only on the bus thread.
+    /// `@unchecked`: `server` and `request` are used only on the bus thread.
     private struct Completion: @unchecked Sendable {
         weak var server: ServerNode?
-        let key: RequestKey
+        let request: ServerMachine.Request
         let executor: BusThread
 
         func finish(_ reply: OutboundReply) {
-            if executor.performIfCurrent({ _ in server?.finished(key, reply) }) { return }
-            executor.perform { _ in server?.finished(key, reply) }
+            if executor.performIfCurrent({ _ in server?.finished(request, reply) }) { return }
+            executor.perform { _ in server?.finished(request, reply) }
         }
     }
 
-    private func finished(_ key: RequestKey, _ reply: OutboundReply) {
+    private func finished(_ request: ServerMachine.Request, _ reply: OutboundReply) {
         var reply = reply
         if reply.payload.readableBytes > configuration.limits.bodyBytesMax {
             reply = OutboundReply(
@@ -234,14 +245,11 @@ final class ServerNode {
                     code: .payloadTooLarge, executed: .yes, message: "the header of the reply is too large"))
         }
         // A handler sees only that its task was cancelled; the caller is told why.
-        if reply.header.code == .cancelled, let deadline = running[key]?.deadline, loop.now >= deadline {
-            reply.header.code = .deadlineExceeded
-        }
-        if let entry = running[key] {
-            entry.reply = reply
-            entry.task = nil
-        }
-        step(.finished(key.peer, key.id, bytes: reply.payload.readableBytes))
+        if reply.header.code == .cancelled, loop.now >= request.deadline { reply.header.code = .deadlineExceeded }
+        let bytes = reply.payload.readableBytes
+        request.work.reply = reply
+        request.work.task = nil
+        step(.finished(request, bytes: bytes))
     }
 
     // MARK: Sockets
@@ -250,8 +258,14 @@ final class ServerNode {
         _ peer: PeerID, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
         header: (inout ByteBuffer) -> Void = { _ in }
     ) {
-        guard let source = listeners[peer.listener]?.source else { return }
+        guard let source = listener(peer.listener)?.source else { return }
         loop.send(on: source, to: peer.routing, prefix, payload: payload, header: header)
+    }
+
+    /// There are few: one for each bound endpoint.
+    private func listener(_ number: UInt32) -> Listener? {
+        for listener in listeners where listener.number == number { return listener }
+        return nil
     }
 
     /// Ends a connection whose key is not, or no longer, welcome.
@@ -261,13 +275,12 @@ final class ServerNode {
     }
 
     private func forget(_ peer: PeerID, _ loss: LinkLoss) {
-        listeners[peer.listener]?.identities[peer.routing] = nil
+        listener(peer.listener)?.identities[peer.routing] = nil
         step(.lost(peer, loss))
     }
 
-    private func receive(_ number: UInt32, _ budget: Int) -> Bool {
+    private func receive(_ listener: Listener, _ budget: Int) -> Bool {
         for _ in 0..<budget {
-            guard let listener = listeners[number] else { return false }
             guard (try? listener.socket.receive(into: loop.scratch.routing)) == true else { return false }
             guard loop.scratch.routing.hasMore, (try? listener.socket.receive(into: loop.scratch.message)) == true
             else { continue }
@@ -277,7 +290,7 @@ final class ServerNode {
                 guard (try? listener.socket.receive(into: loop.scratch.message)) == true else { break }
             }
             guard let routing = loop.scratch.routing.withBytes({ RoutingID.parse($0) }) else { continue }
-            let peer = PeerID(listener: number, routing: routing)
+            let peer = PeerID(listener: listener.number, routing: routing)
             do {
                 guard isWhole else { throw WireError.badHeader }
                 try handle(peer, listener, try loop.scratch.read())
@@ -290,9 +303,9 @@ final class ServerNode {
     }
 
     private func handle(_ peer: PeerID, _ listener: Listener, _ frame: FrameScratch.Frame) throws {
-        let id = frame.prefix.requestID
-        if let identity = listener.identities[peer.routing] {
-            // Checked with every message, so that a key's end ends its living links too.
+        let id = CallID(rawValue: frame.prefix.requestID)
+        // Checked with every message, so that a key's end ends its living links too.
+        if loop.wallSeconds >= listener.firstExpiry, let identity = listener.identities[peer.routing] {
             guard identity.notAfter > loop.wallSeconds else {
                 configuration.observer?(.peerRefused(reason: .expiredKey))
                 return turnAway(peer)
@@ -300,7 +313,7 @@ final class ServerNode {
         }
         switch frame.prefix.kind {
         case .request:
-            let header = try RequestHeader(decoding: frame.header)
+            let header = try loop.scratch.header(of: frame, RequestHeader.init(decoding:))
             current = (header, frame.payload)
             step(
                 .request(

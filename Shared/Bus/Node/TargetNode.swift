@@ -72,6 +72,7 @@ final class TargetNode {
     }
 
     func begin(_ call: PendingCall) {
+        loop.advance(to: call.begun)
         guard !call.isCancelled.load(ordering: .relaxed) else {
             return call.finish(.failure(BusError(.cancelled, executed: .no)))
         }
@@ -119,7 +120,7 @@ final class TargetNode {
         case .sendRequest(let link, let id, let attempt, let budget, let bytes, let hasMore):
             guard let call = calls[id] else { return }
             let prefix = Prefix(
-                kind: .request, flags: hasMore ? .moreChunks : [], priority: call.method.priority.rawValue,
+                kind: .request, flags: hasMore ? .moreChunks : .none, priority: call.method.priority.rawValue,
                 attempt: attempt, requestID: id.rawValue, methodID: call.method.id, budgetMicroseconds: budget,
                 routeKey: call.routeKey)
             send(link, prefix, payload: piece(call.payload, 0, bytes)) { call.header.encode(into: &$0) }
@@ -164,21 +165,22 @@ final class TargetNode {
     private func deliver(_ id: CallID) {
         guard let call = calls.removeValue(forKey: id) else { return }
         counters.replies &+= 1
-        guard let header = call.replyHeader ?? current.header else { return }
         var body = current.payload
-        if call.replyHeader != nil {
+        let header: ReplyHeader
+        if let kept = call.replyHeader {
+            header = kept
             call.replyBody.writeBuffer(&body)
             body = call.replyBody
-        }
-        if header.code == .ok {
-            call.finish(.reply(header, body))
         } else {
-            call.finish(
-                .failure(
-                    BusError(
-                        header.code, executed: header.executed,
-                        retryAfterMilliseconds: header.retryAfterMilliseconds, header.message)))
+            guard let whole = current.header.take() else { return }
+            header = whole
         }
+        guard header.code != .ok else { return call.finish(.reply(header, body)) }
+        call.finish(
+            .failure(
+                BusError(
+                    header.code, executed: header.executed, retryAfterMilliseconds: header.retryAfterMilliseconds,
+                    header.message)))
     }
 
     // MARK: Sockets
@@ -252,10 +254,11 @@ final class TargetNode {
     }
 
     private func receive(_ id: LinkID, _ budget: Int) -> Bool {
+        guard let socket = links[id]?.socket else { return false }
         for _ in 0..<budget {
-            guard let link = links[id] else { return false }
             do {
-                guard try link.socket.receive(into: loop.scratch.message) else { return false }
+                // A socket that is closed meanwhile has nothing any more.
+                guard try socket.receive(into: loop.scratch.message) else { return false }
                 let hasMore = loop.scratch.message.hasMore
                 let frame = try loop.scratch.read()
                 guard !hasMore else { throw WireError.badHeader }
@@ -273,7 +276,7 @@ final class TargetNode {
         let call = CallID(rawValue: frame.prefix.requestID)
         switch frame.prefix.kind {
         case .reply:
-            let header = try ReplyHeader(decoding: frame.header)
+            let header = try loop.scratch.header(of: frame, ReplyHeader.init(decoding:))
             current = Current(header: header, payload: frame.payload)
             step(
                 .reply(

@@ -11,20 +11,37 @@ internal import MartletWire
 /// It is not copied, so its peers and requests are objects of its own: a step changes them in place, where a dictionary
 /// of values would be copied whenever somebody else still looks at it.
 struct ServerMachine: ~Copyable {
+    /// One request, from its first frame to the last of its reply.
     final class Request {
-        enum State: Equatable { case receiving, running, replying }
-        var state: State
-        let method: Method
-        let deadline: BusTime
-        let charge: Int
-        var body: BodyReceiver?
-        var reply: BodySender?
-        var isCancelled = false
+        enum State: Equatable {
+            case receiving, running, replying
+            /// Answered, or nobody waits for the answer: what its handler still says goes nowhere.
+            case ended
+        }
 
-        init(state: State, method: Method, deadline: BusTime, charge: Int) {
-            self.state = state
+        let peer: PeerID
+        let id: CallID
+        let method: Method
+        let caller: ServiceName
+        let deadline: BusTime
+        fileprivate(set) var state: State
+        fileprivate let charge: Int
+        fileprivate var body: BodyReceiver?
+        fileprivate var reply: BodySender?
+        fileprivate var isCancelled = false
+        /// Belongs to whoever performs the actions; the machine does not look at it.
+        var work = RequestWork()
+
+        fileprivate init(
+            _ peer: PeerID, _ id: CallID, _ method: Method, caller: ServiceName, deadline: BusTime, state: State,
+            charge: Int
+        ) {
+            self.peer = peer
+            self.id = id
             self.method = method
+            self.caller = caller
             self.deadline = deadline
+            self.state = state
             self.charge = charge
         }
     }
@@ -32,8 +49,8 @@ struct ServerMachine: ~Copyable {
     final class Peer {
         let service: ServiceName
         var lastReceived: BusTime
-        var requests: [UInt64: Request] = [:]
-        var bytesInFlight = 0
+        fileprivate(set) var requests: [CallID: Request] = [:]
+        fileprivate var bytesInFlight = 0
 
         init(service: ServiceName, lastReceived: BusTime) {
             self.service = service
@@ -42,8 +59,8 @@ struct ServerMachine: ~Copyable {
     }
 
     let limits: BusLimits
-    /// Methods that have a handler.
-    private let handled: Set<UInt32>
+    /// Methods that have a handler, at the place of their number.
+    private var handled: [Method?] = []
     private(set) var peers: [PeerID: Peer] = [:]
     private(set) var runningCount = 0
     private(set) var bodiesBytes = 0
@@ -56,9 +73,16 @@ struct ServerMachine: ~Copyable {
     private var nextSilence = BusTime.never
 
     init(handled: Set<UInt32>, limits: BusLimits) {
-        self.handled = handled
         self.limits = limits
+        for method in MethodRegistry.all where handled.contains(method.id) {
+            let missing = Int(method.id) + 1 - self.handled.count
+            if missing > 0 { self.handled += [Method?](repeating: nil, count: missing) }
+            self.handled[Int(method.id)] = method
+        }
     }
+
+    /// The method of this number, if it has a handler.
+    private func handledMethod(_ id: UInt32) -> Method? { id < handled.count ? handled[Int(id)] : nil }
 
     var isDraining: Bool { refuseFrom != nil }
 
@@ -74,7 +98,7 @@ struct ServerMachine: ~Copyable {
     mutating func step(_ event: Event, now: BusTime, actions: inout [Action]) {
         switch event {
         case .request(let peer, let id, let facts): request(peer, id, facts, now, &actions)
-        case .finished(let peer, let id, let bytes): finished(peer, id, bytes, now, &actions)
+        case .finished(let request, let bytes): finished(request, bytes, now, &actions)
         case .chunk(let peer, let id, let bytes, let isLast, let isAborted):
             chunk(peer, id, bytes, isLast, isAborted, now, &actions)
         case .credit(let peer, let id, let bytes): credit(peer, id, bytes, now, &actions)
@@ -128,16 +152,14 @@ extension ServerMachine {
     private mutating func lose(_ peer: PeerID, _ loss: LinkLoss, _ now: BusTime, _ actions: inout [Action]) {
         guard let lost = peers.removeValue(forKey: peer) else { return }
         actions.append(.observe(.peerLost(lost.service, reason: loss)))
-        for (id, request) in lost.requests {
+        for request in lost.requests.values {
             switch request.state {
-            case .receiving:
-                bodiesBytes -= request.body?.received ?? 0
-                actions.append(.forget(peer, id))
-            case .running:
-                // The handler's answer goes nowhere, but it still runs until it notices.
-                actions.append(.cancelTask(peer, id))
-            case .replying: actions.append(.release(peer, id))
+            case .receiving: bodiesBytes -= request.body?.received ?? 0
+            // The handler's answer goes nowhere, but it still runs until it notices.
+            case .running: actions.append(.cancelTask(request))
+            case .replying, .ended: break
             }
+            request.state = .ended
         }
         checkDrained(now, &actions)
     }
@@ -147,7 +169,7 @@ extension ServerMachine {
 
 extension ServerMachine {
     private mutating func request(
-        _ peer: PeerID, _ id: UInt64, _ facts: RequestFacts, _ now: BusTime, _ actions: inout [Action]
+        _ peer: PeerID, _ id: CallID, _ facts: RequestFacts, _ now: BusTime, _ actions: inout [Action]
     ) {
         guard let known = heard(peer, now, &actions) else { return }
         guard known.requests[id] == nil, facts.bytes <= limits.chunkBytesMax else {
@@ -158,12 +180,13 @@ extension ServerMachine {
             actions.append(.refuse(peer, id, code, retryAfterMilliseconds: code == .busy ? 20 : 0))
             return actions.append(.observe(.requestRefused(caller: known.service, code: code)))
         }
-        guard let method = MethodRegistry.method(id: facts.methodID) else { return }
+        guard let method = handledMethod(facts.methodID) else { return }
         let budget = min(facts.budgetMicroseconds, UInt64(limits.budgetMax.nanoseconds / 1_000))
         let deadline = now + .microseconds(Int64(budget))
         nextDeadline = min(nextDeadline, deadline)
         let request = Request(
-            state: facts.hasMore ? .receiving : .running, method: method, deadline: deadline, charge: charge)
+            peer, id, method, caller: known.service, deadline: deadline, state: facts.hasMore ? .receiving : .running,
+            charge: charge)
         known.bytesInFlight += charge
         known.requests[id] = request
         if facts.hasMore {
@@ -171,21 +194,19 @@ extension ServerMachine {
             let credit = body.takeCredit(limits: limits)
             request.body = body
             bodiesBytes += facts.bytes
-            actions.append(.keep(peer, id))
-            if credit > 0 { actions.append(.sendCredit(peer, id, bytes: credit)) }
+            actions.append(.keep(request))
+            if credit > 0 { actions.append(.sendCredit(request, bytes: credit)) }
         } else {
             runningCount += 1
-            actions.append(.start(peer, id, method, known.service, deadline: deadline))
+            actions.append(.start(request))
         }
     }
 
     /// Why a request may not start, if so. Nothing was executed then.
     private func refusal(_ peer: Peer, _ facts: RequestFacts, _ charge: Int, _ now: BusTime) -> ErrorCode? {
-        guard let method = MethodRegistry.method(id: facts.methodID), handled.contains(facts.methodID) else {
-            return .unknownMethod
-        }
+        guard let method = handledMethod(facts.methodID) else { return .unknownMethod }
         #if !MUTANT_BUS_AUTHORISATION_OFF
-            guard method.callers.contains(peer.service) else { return .notAuthorized }
+            guard method.isOpen(to: peer.service) else { return .notAuthorized }
         #endif
         if let refuseFrom, now >= refuseFrom { return .draining }
         if facts.budgetMicroseconds == 0 { return .deadlineExceeded }
@@ -196,106 +217,99 @@ extension ServerMachine {
     }
 
     private mutating func chunk(
-        _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ isLast: Bool, _ isAborted: Bool, _ now: BusTime,
+        _ peer: PeerID, _ id: CallID, _ bytes: Int, _ isLast: Bool, _ isAborted: Bool, _ now: BusTime,
         _ actions: inout [Action]
     ) {
         guard let known = heard(peer, now, &actions) else { return }
         // The rest of a body that was refused may still be on its way.
         guard let request = known.requests[id], request.state == .receiving, var body = request.body else { return }
-        if isAborted { return refuse(peer, id, .cancelled, &actions) }
-        if bodiesBytes + bytes > limits.bodiesBytesMax { return refuse(peer, id, .busy, &actions) }
+        if isAborted { return refuse(request, .cancelled, &actions) }
+        if bodiesBytes + bytes > limits.bodiesBytesMax { return refuse(request, .busy, &actions) }
         switch body.receive(bytes, limits: limits) {
         case .violation: turnAway(peer, .violation, now, &actions)
-        case .tooLarge: refuse(peer, id, .payloadTooLarge, &actions)
+        case .tooLarge: refuse(request, .payloadTooLarge, &actions)
         case .accepted(let credit):
             bodiesBytes += bytes
             request.body = body
             if isLast {
-                guard runningCount < limits.runningMax else { return refuse(peer, id, .busy, &actions) }
+                guard runningCount < limits.runningMax else { return refuse(request, .busy, &actions) }
                 bodiesBytes -= body.received
                 request.body = nil
                 request.state = .running
                 runningCount += 1
-                actions.append(.start(peer, id, request.method, known.service, deadline: request.deadline))
+                actions.append(.start(request))
             } else {
-                actions.append(.keep(peer, id))
-                if credit > 0 { actions.append(.sendCredit(peer, id, bytes: credit)) }
+                actions.append(.keep(request))
+                if credit > 0 { actions.append(.sendCredit(request, bytes: credit)) }
             }
         }
     }
 
     /// Answers a request whose body is still being received.
-    private mutating func refuse(_ peer: PeerID, _ id: UInt64, _ code: ErrorCode, _ actions: inout [Action]) {
-        guard let request = remove(peer, id) else { return }
+    private mutating func refuse(_ request: Request, _ code: ErrorCode, _ actions: inout [Action]) {
+        end(request)
         bodiesBytes -= request.body?.received ?? 0
-        actions.append(.forget(peer, id))
-        actions.append(.refuse(peer, id, code, retryAfterMilliseconds: 0))
+        actions.append(.refuse(request.peer, request.id, code, retryAfterMilliseconds: 0))
     }
 
-    private mutating func cancel(_ peer: PeerID, _ id: UInt64, _ now: BusTime, _ actions: inout [Action]) {
+    private mutating func cancel(_ peer: PeerID, _ id: CallID, _ now: BusTime, _ actions: inout [Action]) {
         guard let request = heard(peer, now, &actions)?.requests[id] else { return }
         switch request.state {
-        case .receiving: refuse(peer, id, .cancelled, &actions)
+        case .receiving: refuse(request, .cancelled, &actions)
         case .running:
             guard !request.isCancelled else { return }
             request.isCancelled = true
-            actions.append(.cancelTask(peer, id))
+            actions.append(.cancelTask(request))
         case .replying:
-            _ = remove(peer, id)
-            actions.append(.sendAbort(peer, id))
-            actions.append(.release(peer, id))
+            end(request)
+            actions.append(.sendAbort(request))
             checkDrained(now, &actions)
+        case .ended: return
         }
     }
 
-    private mutating func finished(
-        _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ now: BusTime, _ actions: inout [Action]
-    ) {
+    private mutating func finished(_ request: Request, _ bytes: Int, _ now: BusTime, _ actions: inout [Action]) {
         runningCount -= 1
-        guard let request = peers[peer]?.requests[id], request.state == .running else {
-            actions.append(.release(peer, id))
-            return checkDrained(now, &actions)
-        }
+        guard request.state == .running else { return checkDrained(now, &actions) }
         // Nobody waits for the rest of a long answer to a request that was cancelled: its head settles it.
         var reply = BodySender(total: request.isCancelled ? 0 : bytes, limits: limits)
         let first = reply.next() ?? (offset: 0, bytes: 0, isLast: true)
-        actions.append(.sendReply(peer, id, bytes: first.bytes, hasMore: !first.isLast))
+        actions.append(.sendReply(request, bytes: first.bytes, hasMore: !first.isLast))
         if first.isLast {
-            _ = remove(peer, id)
-            actions.append(.release(peer, id))
+            end(request)
             checkDrained(now, &actions)
         } else {
             request.state = .replying
             request.reply = reply
-            sendChunks(peer, id, now, &actions)
+            sendChunks(request, now, &actions)
         }
     }
 
-    private mutating func sendChunks(_ peer: PeerID, _ id: UInt64, _ now: BusTime, _ actions: inout [Action]) {
-        guard let request = peers[peer]?.requests[id] else { return }
+    private mutating func sendChunks(_ request: Request, _ now: BusTime, _ actions: inout [Action]) {
         while let piece = request.reply?.next() {
-            actions.append(.sendChunk(peer, id, offset: piece.offset, bytes: piece.bytes, isLast: piece.isLast))
+            actions.append(.sendChunk(request, offset: piece.offset, bytes: piece.bytes, isLast: piece.isLast))
             guard piece.isLast else { continue }
-            _ = remove(peer, id)
-            actions.append(.release(peer, id))
+            end(request)
             checkDrained(now, &actions)
         }
     }
 
     private mutating func credit(
-        _ peer: PeerID, _ id: UInt64, _ bytes: Int, _ now: BusTime, _ actions: inout [Action]
+        _ peer: PeerID, _ id: CallID, _ bytes: Int, _ now: BusTime, _ actions: inout [Action]
     ) {
         guard let request = heard(peer, now, &actions)?.requests[id], request.state == .replying else { return }
         guard request.reply?.grant(bytes, limits: limits) == true else {
             return turnAway(peer, .violation, now, &actions)
         }
-        sendChunks(peer, id, now, &actions)
+        sendChunks(request, now, &actions)
     }
 
-    private mutating func remove(_ peer: PeerID, _ id: UInt64) -> Request? {
-        guard let known = peers[peer], let request = known.requests.removeValue(forKey: id) else { return nil }
+    /// Lets go of a request and gives its credit back.
+    private func end(_ request: Request) {
+        request.state = .ended
+        guard let known = peers[request.peer] else { return }
+        known.requests[request.id] = nil
         known.bytesInFlight -= request.charge
-        return request
     }
 }
 
@@ -333,15 +347,15 @@ extension ServerMachine {
 
     private mutating func tickDeadlines(_ now: BusTime, _ actions: inout [Action]) {
         nextDeadline = .never
-        for (peer, known) in peers {
-            for (id, request) in known.requests where !request.isCancelled && request.state != .replying {
+        for known in peers.values {
+            for request in known.requests.values where !request.isCancelled && request.state != .replying {
                 if request.deadline > now {
                     nextDeadline = min(nextDeadline, request.deadline)
                 } else if request.state == .receiving {
-                    refuse(peer, id, .deadlineExceeded, &actions)
+                    refuse(request, .deadlineExceeded, &actions)
                 } else {
                     request.isCancelled = true
-                    actions.append(.cancelTask(peer, id))
+                    actions.append(.cancelTask(request))
                 }
             }
         }

@@ -4,11 +4,13 @@ internal import MartletWire
 
 /// Everything a caller knows about one target service: its links, the requests that wait and the requests in flight.
 ///
-/// A value without I/O: `step` takes what happened and appends what must be done. It promises that each submitted
+/// Without I/O: `step` takes what happened and appends what must be done. It promises that each submitted
 /// request ends in exactly one `deliver` or `fail`; that a request whose outcome is unknown is sent again only when it
 /// is repeatable; that no link carries more than the credit it was granted; and that waiting is bounded in number and
 /// time (D16).
-struct TargetMachine {
+///
+/// It is not copied, so its requests are objects that a step changes in place.
+struct TargetMachine: ~Copyable {
     /// One replica's address, and the connection to it or the time of the next try.
     struct Replica {
         let endpoint: String
@@ -17,7 +19,7 @@ struct TargetMachine {
         var retryAt: BusTime
     }
 
-    struct Call {
+    final class Call {
         enum State: Equatable {
             /// In the queue, until `parkedUntil`.
             case waiting
@@ -28,7 +30,7 @@ struct TargetMachine {
             case abandoned(LinkID)
         }
 
-        var facts: CallFacts
+        let facts: CallFacts
         var state = State.waiting
         var parkedUntil: BusTime
         var attempts: UInt8 = 0
@@ -38,6 +40,11 @@ struct TargetMachine {
         var mayHaveExecuted = false
         var body: BodySender?
         var reply: BodyReceiver?
+
+        init(facts: CallFacts, parkedUntil: BusTime) {
+            self.facts = facts
+            self.parkedUntil = parkedUntil
+        }
     }
 
     let target: ServiceName
@@ -67,8 +74,10 @@ struct TargetMachine {
     /// When `tick` is due next.
     var nextTick: BusTime {
         var next = nextCallTick
-        for link in links { next = min(next, link.nextTick(limits)) }
-        if !isClosing { for replica in replicas where replica.link == nil { next = min(next, replica.retryAt) } }
+        // By index: an element on its own would be a copy, and this is asked after every step.
+        for index in links.indices { next = min(next, links[index].nextTick(limits)) }
+        guard !isClosing else { return next }
+        for index in replicas.indices where replicas[index].link == nil { next = min(next, replicas[index].retryAt) }
         return next
     }
 
@@ -135,7 +144,7 @@ extension TargetMachine {
 
     /// Sends a request on the best link. Returns false when no link has credit for it.
     private mutating func send(_ id: CallID, _ now: BusTime, _ actions: inout [Action]) -> Bool {
-        guard var call = calls[id] else { return true }
+        guard let call = calls[id] else { return true }
         let charge = limits.charge(call.facts.bytes)
         guard let index = choose(charge, call.facts.routeKey) else { return false }
         if call.facts.bytes > links[index].bodyBytesMax {
@@ -155,7 +164,6 @@ extension TargetMachine {
                 link, id, attempt: call.attempts, budgetMicroseconds: now.microseconds(until: call.facts.deadline),
                 bytes: first.bytes, hasMore: !first.isLast))
         call.body = first.isLast ? nil : body
-        calls[id] = call
         if !first.isLast { sendChunks(id, link, &actions) }
         return true
     }

@@ -36,6 +36,8 @@ final class BusLoop {
     private(set) var now = BusLoop.clock()
     /// Seconds since 1970-01-01 UTC, read once a turn; decides about the end of keys.
     private(set) var wallSeconds = BusLoop.wallClock()
+    private var turn: UInt64 = 0
+    private var clocks: (turn: UInt64, time: BusTime, instant: ContinuousClock.Instant)?
     private var number: UInt64 = 0
     private var deferred: [() -> Void] = []
     /// Turns that took longer than a millisecond.
@@ -64,8 +66,18 @@ final class BusLoop {
 
     func setNow(_ time: BusTime) { now = time }
 
+    /// Brings `now` to a time that was read in the middle of this turn.
+    func advance(to time: BusTime) { now = max(now, time) }
+
     /// Brings `now` up to date in the middle of a turn, for work that begins a deadline.
     func refreshNow() { now = Self.clock() }
+
+    /// The same point on the clock that handlers read. Both clocks are read once a turn at most.
+    func instant(of time: BusTime) -> ContinuousClock.Instant {
+        if clocks?.turn != turn { clocks = (turn, Self.clock(), .now) }
+        guard let clocks else { return .now }
+        return clocks.instant.advanced(by: .nanoseconds((time - clocks.time).nanoseconds))
+    }
 
     /// A number that no one else on this thread has.
     func nextNumber() -> UInt64 {
@@ -110,8 +122,8 @@ final class BusLoop {
         hot.append(source)
     }
 
-    /// Gives a frame to a socket; it leaves at the end of this round, together with the others. Fails through the
-    /// source's `onSendFailure`.
+    /// Gives a frame to a socket; it leaves at the end of this round at the latest, together with others. Fails through
+    /// the source's `onSendFailure`.
     func send(
         on source: SocketSource, to routing: UInt32? = nil, _ prefix: Prefix, payload: ByteBuffer = ByteBuffer(),
         header: (inout ByteBuffer) -> Void = { _ in }
@@ -122,6 +134,7 @@ final class BusLoop {
         } catch {
             source.onSendFailure?(routing, .full)
         }
+        if source.outbox.isFull { flush(source) }
     }
 
     private func flush() {
@@ -157,6 +170,7 @@ final class BusLoop {
         while !isEnding {
             let start = Self.clock()
             now = start
+            turn &+= 1
             wallSeconds = Self.wallClock()
             inbox.take(&commands)
             for command in commands {
@@ -180,7 +194,8 @@ final class BusLoop {
             for tick in ticks where tick.next <= end { tick.tick(end) }
             runDeferred()
             flush()
-            noteTurn(Self.clock().nanoseconds - start.nanoseconds)
+            now = Self.clock()
+            noteTurn(now.nanoseconds - start.nanoseconds)
             sleep()
         }
         shutDown()
@@ -222,8 +237,9 @@ final class BusLoop {
         var timeout: Int32 = 0
         let isIdle = jobs.isEmpty && hot.isEmpty && deferred.isEmpty && inbox.startSleeping()
         if isIdle {
-            let next = ticks.reduce(BusTime.never) { min($0, $1.next) }
-            let wait = next.nanoseconds - Self.clock().nanoseconds
+            var next = BusTime.never
+            for tick in ticks { next = min(next, tick.next) }
+            let wait = next.nanoseconds - now.nanoseconds
             timeout = next == .never ? -1 : Int32(clamping: max(0, (wait + 999_999) / 1_000_000))
         }
         var events = unsafe [64 of epoll_event](repeating: epoll_event())

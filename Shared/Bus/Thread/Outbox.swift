@@ -3,7 +3,7 @@
 internal import CZeroMQ
 internal import Glibc
 
-/// The frames that one socket is given in a turn, sent together at the end of the round that made them.
+/// The frames that one socket is given in a turn, sent a batch at a time, the last at the end of the round.
 ///
 /// libzmq's I/O thread sleeps when its queue is empty, and waking it is a system call for us and two for it. Frames that
 /// are sent one by one while messages are still being handled wake it for each; frames that are sent in one go wake it
@@ -15,13 +15,17 @@ final class Outbox {
         let message: ZeroMQMessage
     }
 
+    /// So many frames leave without waiting for the end of the round: the library encrypts and writes them on its own
+    /// thread while we go on, instead of after us.
+    private static let framesMax = 16
     /// Frames that a quiet outbox keeps room for.
-    private static let spareMax = 256
+    private static let spareMax = 64
 
     private var frames: [Frame] = []
     private var spare: [ZeroMQMessage] = []
 
     var isEmpty: Bool { frames.isEmpty }
+    var isFull: Bool { frames.count >= Self.framesMax }
 
     /// Copies a frame made of two pieces, with a routing id in front on a ROUTER.
     func add(_ routing: UInt32?, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer)

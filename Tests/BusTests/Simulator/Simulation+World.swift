@@ -23,11 +23,11 @@ extension Simulation {
             } else if isCurrent(connection) {
                 serve(connection.replica, .lost(peer(link), .disconnected))
             }
-        case .finish(let replica, let incarnation, let peer, let id):
+        case .finish(let replica, let incarnation, let request):
             guard replicas[replica].isUp, replicas[replica].incarnation == incarnation else { return }
             if replicas[replica].pausedUntil > now { return at(replicas[replica].pausedUntil, what) }
             let sizes = [0, 500, 1_001, 7_000, 15_000]
-            serve(replica, .finished(peer, id, bytes: sizes[Int(random.next(below: UInt64(sizes.count)))]))
+            serve(replica, .finished(request, bytes: sizes[Int(random.next(below: UInt64(sizes.count)))]))
         case .crash(let replica):
             replicas[replica].isUp = false
             breakAll(of: replica)
@@ -155,11 +155,13 @@ extension Simulation {
         switch frame {
         case .hello: serve(connection.replica, .hello(from, .edge))
         case .ping: serve(connection.replica, .ping(from))
-        case .cancel(let id): serve(connection.replica, .cancel(from, id))
-        case .request(let id, let facts): serve(connection.replica, .request(from, id, facts))
+        case .cancel(let id): serve(connection.replica, .cancel(from, CallID(rawValue: id)))
+        case .request(let id, let facts):
+            serve(connection.replica, .request(from, CallID(rawValue: id), facts))
         case .requestChunk(let id, let bytes, let isLast):
-            serve(connection.replica, .chunk(from, id, bytes: bytes, isLast: isLast, isAborted: false))
-        case .credit(let id, let bytes): serve(connection.replica, .credit(from, id, bytes: bytes))
+            serve(connection.replica, .chunk(from, CallID(rawValue: id), bytes: bytes, isLast: isLast, isAborted: false))
+        case .credit(let id, let bytes):
+            serve(connection.replica, .credit(from, CallID(rawValue: id), bytes: bytes))
         case .ready, .pong, .goAway, .reply, .replyChunk: expect(false, "a frame for callers at the server")
         }
     }
@@ -175,16 +177,17 @@ extension Simulation {
         case .sendReady(let peer): toClient(peer, .ready)
         case .sendPong(let peer, let isDraining, _): toClient(peer, .pong(isDraining: isDraining))
         case .sendGoAway(let peer, let isFinal): toClient(peer, .goAway(isFinal: isFinal))
-        case .sendCredit(let peer, let id, let bytes): toClient(peer, .credit(id, bytes: bytes))
+        case .sendCredit(let request, let bytes): toClient(request.peer, .credit(request.id.rawValue, bytes: bytes))
         case .refuse(let peer, let id, let code, let retryAfter):
             toClient(
                 peer,
                 .reply(
-                    id,
+                    id.rawValue,
                     ReplyFacts(
                         code: code, executed: .no, retryAfterMilliseconds: retryAfter, bytes: 0, hasMore: false)))
-        case .start(let peer, let id, _, _, _):
-            let call = CallID(rawValue: id)
+        case .start(let request):
+            let call = request.id
+            let id = call.rawValue
             records[call]?.starts += 1
             guard let record = records[call] else { return }
             expect(record.isRepeatable || record.starts == 1, "call \(id) executed \(record.starts) times")
@@ -193,17 +196,18 @@ extension Simulation {
                 "call \(id) started long after its deadline")
             at(
                 now + below(800 * Self.millisecond),
-                .finish(replica: replica, incarnation: replicas[replica].incarnation, peer, id))
-        case .sendReply(let peer, let id, let bytes, let hasMore):
+                .finish(replica: replica, incarnation: replicas[replica].incarnation, request))
+        case .sendReply(let request, let bytes, let hasMore):
             toClient(
-                peer,
+                request.peer,
                 .reply(
-                    id,
+                    request.id.rawValue,
                     ReplyFacts(code: .ok, executed: .yes, retryAfterMilliseconds: 0, bytes: bytes, hasMore: hasMore)))
-        case .sendChunk(let peer, let id, _, let bytes, let isLast):
-            toClient(peer, .replyChunk(id, bytes: bytes, isLast: isLast, isAborted: false))
-        case .sendAbort(let peer, let id): toClient(peer, .replyChunk(id, bytes: 0, isLast: true, isAborted: true))
-        case .keep, .forget, .cancelTask, .release, .observe: break
+        case .sendChunk(let request, _, let bytes, let isLast):
+            toClient(request.peer, .replyChunk(request.id.rawValue, bytes: bytes, isLast: isLast, isAborted: false))
+        case .sendAbort(let request):
+            toClient(request.peer, .replyChunk(request.id.rawValue, bytes: 0, isLast: true, isAborted: true))
+        case .keep, .cancelTask, .observe: break
         }
     }
 

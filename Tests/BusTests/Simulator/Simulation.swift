@@ -29,7 +29,7 @@ final class Simulation {
         case broken(LinkID, isClientSide: Bool)
         case submit
         case cancel(CallID)
-        case finish(replica: Int, incarnation: Int, PeerID, UInt64)
+        case finish(replica: Int, incarnation: Int, ServerMachine.Request)
         case crash(Int), restart(Int), pause(Int), cut, drain(Int)
     }
 
