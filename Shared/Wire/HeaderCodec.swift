@@ -2,19 +2,13 @@
 
 package import NIOCore
 
-// The hot headers are read and written by hand (D40): no intermediate message, no reflection, straight from and into the
-// frame's bytes. The field numbers are those of Protos/headers.proto, and tests hold both against each other.
+// The hot headers are read and written by hand (D40): no intermediate message, no reflection, straight from and into
+// the frame's bytes. The field numbers are those of Protos/headers.proto, and tests hold both against each other.
 
-extension RequestHeader {
+extension RequestHeader: FieldCoded {
     package init(decoding bytes: RawSpan) throws(WireError) {
-        self = try FieldReader.read(bytes) { (fields) throws(WireError) in try Self(fields) }
-    }
-
-    package init(decoding buffer: ByteBuffer) throws(WireError) { try self.init(decoding: buffer.readableBytesSpan) }
-
-    private init(_ fields: FieldReader) throws(WireError) {
         self.init()
-        var reader = fields
+        var reader = FieldReader(bytes)
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -142,17 +136,11 @@ extension HTTPResponseHead {
     }
 }
 
-extension ReplyHeader {
+extension ReplyHeader: FieldCoded {
     package init(decoding bytes: RawSpan) throws(WireError) {
-        self = try FieldReader.read(bytes) { (fields) throws(WireError) in try Self(fields) }
-    }
-
-    package init(decoding buffer: ByteBuffer) throws(WireError) { try self.init(decoding: buffer.readableBytesSpan) }
-
-    private init(_ fields: FieldReader) throws(WireError) {
         // The wire's default of `executed` is `no`.
         self.init(executed: .no)
-        var reader = fields
+        var reader = FieldReader(bytes)
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -179,16 +167,10 @@ extension ReplyHeader {
     }
 }
 
-extension EventHeader {
+extension EventHeader: FieldCoded {
     package init(decoding bytes: RawSpan) throws(WireError) {
-        self = try FieldReader.read(bytes) { (fields) throws(WireError) in try Self(fields) }
-    }
-
-    package init(decoding buffer: ByteBuffer) throws(WireError) { try self.init(decoding: buffer.readableBytesSpan) }
-
-    private init(_ fields: FieldReader) throws(WireError) {
         self.init()
-        var reader = fields
+        var reader = FieldReader(bytes)
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {

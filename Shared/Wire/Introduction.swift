@@ -4,7 +4,7 @@ package import NIOCore
 
 /// Payload of HELLO and READY: who speaks, what it can, and the credit that it gives. Field numbers are those of
 /// Protos/control.proto.
-package struct Introduction: Sendable, Equatable {
+package struct Introduction: FieldCoded, Sendable, Equatable {
     package var service: String
     package var instance: String
     /// Rises with every start of the instance.
@@ -35,13 +35,9 @@ package struct Introduction: Sendable, Equatable {
         self.payloadBytesMax = payloadBytesMax
     }
 
-    package init(decoding buffer: ByteBuffer) throws(WireError) {
-        self = try FieldReader.read(buffer.readableBytesSpan) { (fields) throws(WireError) in try Self(fields) }
-    }
-
-    private init(_ fields: FieldReader) throws(WireError) {
+    package init(decoding bytes: RawSpan) throws(WireError) {
         self.init(versionMin: 0, versionMax: 0)
-        var reader = fields
+        var reader = FieldReader(bytes)
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -78,7 +74,7 @@ package struct Introduction: Sendable, Equatable {
 }
 
 /// Payload of PONG.
-package struct Pong: Sendable, Equatable {
+package struct Pong: FieldCoded, Sendable, Equatable {
     package var isDraining: Bool
     package var inFlight: UInt32
 
@@ -87,13 +83,9 @@ package struct Pong: Sendable, Equatable {
         self.inFlight = inFlight
     }
 
-    package init(decoding buffer: ByteBuffer) throws(WireError) {
-        self = try FieldReader.read(buffer.readableBytesSpan) { (fields) throws(WireError) in try Self(fields) }
-    }
-
-    private init(_ fields: FieldReader) throws(WireError) {
+    package init(decoding bytes: RawSpan) throws(WireError) {
         self.init(isDraining: false, inFlight: 0)
-        var reader = fields
+        var reader = FieldReader(bytes)
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
@@ -116,22 +108,18 @@ package struct Pong: Sendable, Equatable {
 }
 
 /// Payload of CREDIT: bytes of the request's body, or of its reply's, that the receiver took.
-package struct Credit: Sendable, Equatable {
+package struct Credit: FieldCoded, Sendable, Equatable {
     package var bytes: UInt64
 
     package init(bytes: UInt64) { self.bytes = bytes }
 
-    package init(decoding buffer: ByteBuffer) throws(WireError) {
-        self = try FieldReader.read(buffer.readableBytesSpan) { (fields) throws(WireError) in try Self(fields) }
-    }
-
-    private init(_ fields: FieldReader) throws(WireError) {
+    package init(decoding bytes: RawSpan) throws(WireError) {
         self.init(bytes: 0)
-        var reader = fields
+        var reader = FieldReader(bytes)
         while !reader.isAtEnd {
             let (number, type) = try reader.key()
             switch number {
-            case 2: bytes = try reader.varint(type)
+            case 2: self.bytes = try reader.varint(type)
             default: try reader.skip(type)
             }
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import NIOCore
+package import NIOCore
 
 /// Protocol Buffers' wire types that our headers use.
 enum FieldWireType: UInt8 {
@@ -10,7 +10,16 @@ enum FieldWireType: UInt8 {
     case fixed32 = 5
 }
 
-/// Writes proto3 fields into memory that is large enough for all of them; a field that has its default value is left out.
+/// What is made of fields.
+package protocol FieldCoded {
+    init(decoding bytes: RawSpan) throws(WireError)
+}
+
+extension FieldCoded {
+    package init(decoding buffer: ByteBuffer) throws(WireError) { try self.init(decoding: buffer.readableBytesSpan) }
+}
+
+/// Writes proto3 fields into memory that has room for all of them; a field that has its default value is left out.
 ///
 /// The memory is reserved once for the whole header, so that a field costs no more than its bytes.
 struct FieldWriter {
@@ -101,17 +110,15 @@ extension ByteBuffer {
     }
 }
 
-/// Reads fields one after the other; unknown ones are skipped by the caller. Valid only while its bytes are lent.
+/// Reads fields one after the other; unknown ones are skipped by the caller.
 struct FieldReader {
     private let bytes: UnsafeRawBufferPointer
     private var index = 0
 
     private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    /// Lends a reader of these bytes.
-    static func read<R>(_ bytes: RawSpan, _ body: (FieldReader) throws(WireError) -> R) throws(WireError) -> R {
-        try bytes.withUnsafeBytes { (bytes) throws(WireError) in try body(FieldReader(bytes)) }
-    }
+    /// Reads these bytes; ends with the function that they were lent to.
+    init(_ bytes: RawSpan) { self.init(bytes.withUnsafeBytes { $0 }) }
 
     var isAtEnd: Bool { index == bytes.count }
 

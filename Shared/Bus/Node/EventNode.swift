@@ -46,7 +46,7 @@ final class EventNode {
     private var publisherSources: [SocketSource] = []
     private var subscribers: [UInt64: Subscriber] = [:]
     private var feeds: [Feed] = []
-    private let tick = TickSourceBox()
+    private let tick = TickSource()
     private var random = SplitMix64(seed: SystemRandomNumberGenerator.seed())
     private let message = ZeroMQMessage()
     private(set) var dropped: UInt64 = 0
@@ -65,11 +65,11 @@ final class EventNode {
                     return true
                 })
         }
-        tick.source = TickSource { [unowned self] now in
+        tick.tick = { [unowned self] now in
             self.loop.setNow(now)
             self.connectDue()
         }
-        if let source = tick.source { loop.add(source) }
+        loop.add(tick)
     }
 
     func publish(_ topic: [UInt8], _ header: EventHeader, _ payload: ByteBuffer) {
@@ -81,7 +81,7 @@ final class EventNode {
                 unsafe try? publisher.socket.send(bytes, more: true)
             }
             guard outcome == .sent else { continue }
-            unsafe loop.scratch.withFrame(Prefix(kind: .event), { header.encode(into: &$0) }) { head in
+            unsafe loop.scratch.withHead(Prefix(kind: .event), { header.encode(into: &$0) }) { head in
                 unsafe payload.withUnsafeReadableBytes { body in
                     _ = unsafe try? publisher.socket.send(head, body)
                 }
@@ -125,7 +125,7 @@ final class EventNode {
     }
 
     func shutDown() {
-        if let source = tick.source { loop.remove(source) }
+        loop.remove(tick)
         for feed in feeds { close(feed) }
         feeds.removeAll()
         for (index, publisher) in publishers.enumerated() {
@@ -145,7 +145,7 @@ final class EventNode {
         for feed in feeds where feed.source == nil && feed.retryAt <= loop.now {
             do throws(ZeroMQError) { try connect(feed) } catch { lost(feed) }
         }
-        tick.source?.next = feeds.filter { $0.source == nil }.map(\.retryAt).min() ?? .never
+        tick.next = feeds.filter { $0.source == nil }.map(\.retryAt).min() ?? .never
     }
 
     private func lost(_ feed: Feed) {
@@ -156,7 +156,7 @@ final class EventNode {
             limits.reconnectMax.nanoseconds)
         feed.failures += 1
         feed.retryAt = loop.now + BusSpan(nanoseconds: 1_000_000 + Int64(random.next(below: UInt64(max(1, bound)))))
-        tick.source?.next = min(tick.source?.next ?? .never, feed.retryAt)
+        tick.next = min(tick.next, feed.retryAt)
     }
 
     private func connect(_ feed: Feed) throws(ZeroMQError) {
@@ -196,13 +196,16 @@ final class EventNode {
             guard !socket.isClosed, (try? socket.receive(into: message)) == true else { return false }
             guard message.hasMore, (try? socket.receive(into: loop.scratch.message)) == true else { continue }
             let topic = message.bytes
-            guard let frame = try? loop.scratch.read(), frame.prefix.kind == .event,
-                let header = try? loop.scratch.header(of: frame, EventHeader.init(decoding:))
-            else {
+            var arrived: BusEvent?
+            try? loop.scratch.withFrame { prefix, header, body in
+                guard prefix.kind == .event else { return }
+                arrived = BusEvent(
+                    topic: topic, header: try EventHeader(decoding: header), payload: ByteBuffer(copying: body))
+            }
+            guard let event = arrived else {
                 configuration.observer?(.badFrame)
                 continue
             }
-            let event = BusEvent(topic: topic, header: header, payload: frame.payload)
             // libzmq matches prefixes; ours are whole topics, and the empty one is everything.
             for subscriber in subscribers.values
             where subscriber.target == feed.target && (subscriber.topic.isEmpty || subscriber.topic == topic) {

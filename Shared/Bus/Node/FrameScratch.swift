@@ -5,57 +5,36 @@ internal import NIOCore
 
 /// The bus thread's room for the frame that is being written and the one that is being read.
 final class FrameScratch {
-    /// A frame as it was read. Its header stays in the message until the next one is received: see `header`.
-    struct Frame {
-        let prefix: Prefix
-        /// The receiver's own bytes.
-        let payload: ByteBuffer
-    }
-
     let routing = ZeroMQMessage()
     let message = ZeroMQMessage()
     private var output = ByteBufferAllocator().buffer(capacity: 1_024)
 
-    /// Reads the frame in `message`. Throws `WireError` when it is none of ours.
-    func read() throws(WireError) -> Frame {
-        try message.withBytes { (bytes) throws(WireError) in
+    /// Lends prefix, header and body of the frame in `message`. Throws `WireError` when it is none of ours.
+    func withFrame(_ read: (_ prefix: Prefix, _ header: RawSpan, _ body: RawSpan) throws -> Void) throws {
+        try message.withBytes { bytes in
             let prefix = try Prefix(bytes)
-            let body = bytes.extracting(droppingFirst: Prefix.byteCount + Int(prefix.headerLength))
-            var payload = ByteBuffer()
-            if !body.isEmpty { unsafe body.withUnsafeBytes { _ = unsafe payload.writeBytes($0) } }
-            return Frame(prefix: prefix, payload: payload)
-        }
-    }
-
-    /// Lends the header of the frame that was read last.
-    func header<Header>(
-        of frame: Frame, _ decode: (RawSpan) throws(WireError) -> Header
-    ) throws(WireError) -> Header {
-        try message.withBytes { (bytes) throws(WireError) in
-            guard bytes.byteCount >= Prefix.byteCount + Int(frame.prefix.headerLength) else { throw .truncated }
-            return try decode(bytes.extracting(Prefix.byteCount..<Prefix.byteCount + Int(frame.prefix.headerLength)))
+            let split = Prefix.byteCount + Int(prefix.headerLength)
+            try read(
+                prefix, bytes.extracting(Prefix.byteCount..<split), bytes.extracting(droppingFirst: split))
         }
     }
 
     /// Writes prefix and header, then lends them. The prefix's header length is filled in here.
-    func withFrame<R, E: Error>(
+    func withHead<R, E: Error>(
         _ prefix: Prefix, _ header: (inout ByteBuffer) -> Void,
         _ body: (UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
+        Self.write(prefix, header, to: &output)
+        let head = output
+        return try unsafe head.readableBytesSpan.withUnsafeBytes(body)
+    }
+
+    private static func write(_ prefix: Prefix, _ header: (inout ByteBuffer) -> Void, to output: inout ByteBuffer) {
         output.clear()
         prefix.write(to: &output)
         header(&output)
         let length = UInt16(clamping: output.readableBytes - Prefix.byteCount)
         output.setInteger(length, at: 6, endianness: .little)
-        var result: Result<R, E>?
-        unsafe output.withUnsafeReadableBytes { bytes in
-            do throws(E) { result = .success(try unsafe body(bytes)) } catch { result = .failure(error) }
-        }
-        switch result {
-        case .success(let value): return value
-        case .failure(let error): throw error
-        case nil: preconditionFailure("withUnsafeReadableBytes calls its closure exactly once")
-        }
     }
 
     /// Puts one frame into an outbox.
@@ -63,15 +42,20 @@ final class FrameScratch {
         to outbox: Outbox, _ routing: UInt32?, _ prefix: Prefix, payload: ByteBuffer,
         header: (inout ByteBuffer) -> Void
     ) throws(ZeroMQError) {
-        try unsafe withFrame(prefix, header) { (head) throws(ZeroMQError) in
-            var outcome = Result<Void, ZeroMQError>.success(())
-            unsafe payload.withUnsafeReadableBytes { body in
-                do throws(ZeroMQError) { try unsafe outbox.add(routing, head, body) } catch {
-                    outcome = .failure(error)
-                }
+        try unsafe withHead(prefix, header) { (head) throws(ZeroMQError) in
+            try unsafe payload.readableBytesSpan.withUnsafeBytes { (body) throws(ZeroMQError) in
+                try unsafe outbox.add(routing, head, body)
             }
-            try outcome.get()
         }
+    }
+}
+
+extension ByteBuffer {
+    /// The receiver's own copy of a body that is lent.
+    init(copying body: RawSpan) {
+        self.init()
+        guard !body.isEmpty else { return }
+        unsafe body.withUnsafeBytes { bytes in _ = unsafe writeBytes(bytes) }
     }
 }
 

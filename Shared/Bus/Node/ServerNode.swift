@@ -10,18 +10,8 @@ typealias BusHandler = @Sendable (InboundRequest) async -> OutboundReply
 
 /// What the serving side keeps with a request.
 struct RequestWork {
-    /// Header and body of a request that comes in pieces.
-    final class Pieces {
-        let header: RequestHeader
-        var body: ByteBuffer
-
-        init(header: RequestHeader, body: ByteBuffer) {
-            self.header = header
-            self.body = body
-        }
-    }
-
-    var pieces: Pieces?
+    /// Until its handler starts; the payload may still grow.
+    var inbound: InboundRequest?
     var task: Task<Void, Never>?
     var reply: OutboundReply?
 }
@@ -39,7 +29,8 @@ final class ServerNode {
     private var listeners: [Listener]
     private var allowed: AllowList
     private var current: (header: RequestHeader?, payload: ByteBuffer) = (nil, ByteBuffer())
-    private let tick = TickSourceBox()
+    private let tick = TickSource()
+    private let reference = Reference()
     private var probeAt = BusTime.never
     private var spareActions: [[ServerMachine.Action]] = []
     private(set) var counters = ServerCounters()
@@ -57,11 +48,12 @@ final class ServerNode {
         self.loop = loop
         allowed = configuration.allowed
         machine = ServerMachine(handled: Set(handlers.keys), limits: configuration.limits)
-        tick.source = TickSource { [unowned self] now in
+        reference.node = self
+        tick.tick = { [unowned self] now in
             self.loop.setNow(now)
             self.ticked()
         }
-        if let source = tick.source { loop.add(source) }
+        loop.add(tick)
     }
 
     /// Begins to take what arrives.
@@ -104,7 +96,7 @@ final class ServerNode {
     }
 
     func shutDown() {
-        if let source = tick.source { loop.remove(source) }
+        loop.remove(tick)
         for peer in machine.peers.keys { send(peer, Prefix(kind: .goAway, flags: .aborted)) }
         for listener in listeners {
             listener.monitor?.close()
@@ -123,7 +115,7 @@ final class ServerNode {
         for action in actions { perform(action) }
         actions.removeAll(keepingCapacity: true)
         spareActions.append(actions)
-        tick.source?.next = min(machine.nextTick, probeAt)
+        tick.next = min(machine.nextTick, probeAt)
         if machine.isDrained, let finished = onDrained {
             onDrained = nil
             finished()
@@ -132,7 +124,9 @@ final class ServerNode {
 
     private func perform(_ action: ServerMachine.Action) {
         switch action {
-        case .start(let request): start(request)
+        case .start(let request):
+            keep(request)
+            start(request)
         case .sendReply(let request, let bytes, let hasMore):
             guard let reply = request.work.reply else { return }
             counters.replies &+= 1
@@ -143,13 +137,7 @@ final class ServerNode {
             send(
                 peer, Prefix(kind: .pong),
                 payload: Pong(isDraining: isDraining, inFlight: UInt32(clamping: inFlight)).encoded)
-        case .keep(let request):
-            var payload = current.payload
-            if let header = current.header {
-                request.work.pieces = RequestWork.Pieces(header: header, body: payload)
-            } else {
-                request.work.pieces?.body.writeBuffer(&payload)
-            }
+        case .keep(let request): keep(request)
         case .cancelTask(let request): request.work.task?.cancel()
         case .refuse(let peer, let id, let code, let retryAfter):
             counters.refusals &+= 1
@@ -191,45 +179,52 @@ final class ServerNode {
 
     // MARK: Handlers
 
+    /// Puts the frame at hand to what came of the request before.
+    private func keep(_ request: ServerMachine.Request) {
+        if let header = current.header.take() {
+            request.work.inbound = InboundRequest(
+                caller: request.caller, method: request.method, header: header, payload: current.payload,
+                deadline: loop.instant(of: request.deadline))
+        } else {
+            request.work.inbound?.payload.writeImmutableBuffer(current.payload)
+        }
+    }
+
     private func start(_ request: ServerMachine.Request) {
-        guard let handler = handlers[Int(request.method.id)], let inbound = inbound(request) else { return }
+        guard let handler = handlers[Int(request.method.id)], request.work.inbound != nil else { return }
         counters.requests &+= 1
-        let completion = Completion(server: self, request: request, executor: executor)
+        let completion = Completion(server: reference, request: request, executor: executor)
         // Owned by the request; ends with the handler, which CANCEL and the deadline cancel. It runs at once up to where
         // it first waits, so that a handler that does not wait costs no turn.
         let task = Task.immediate(executorPreference: executor) {
-            completion.finish(await handler(inbound))
+            completion.finish(await handler(completion.takeInbound()))
         }
         if request.work.reply == nil { request.work.task = task }
     }
 
-    /// The whole request, made of the frame at hand and of the pieces that came before it.
-    private func inbound(_ request: ServerMachine.Request) -> InboundRequest? {
-        let deadline = loop.instant(of: request.deadline)
-        if let pieces = request.work.pieces {
-            pieces.body.writeImmutableBuffer(current.payload)
-            request.work.pieces = nil
-            return InboundRequest(
-                caller: request.caller, method: request.method, header: pieces.header, payload: pieces.body,
-                deadline: deadline)
-        }
-        guard let header = current.header.take() else { return nil }
-        return InboundRequest(
-            caller: request.caller, method: request.method, header: header, payload: current.payload,
-            deadline: deadline)
-    }
+    /// Weak, so that a handler that does not end keeps no server; one for all, since making a weak one is not free.
+    private final class Reference { weak var node: ServerNode? }
 
     /// Brings a handler's answer back to the server it belongs to.
     ///
     /// `@unchecked`: `server` and `request` are used only on the bus thread.
     private struct Completion: @unchecked Sendable {
-        weak var server: ServerNode?
+        let server: Reference
         let request: ServerMachine.Request
         let executor: BusThread
 
+        /// Moves the request out: a copy would count up every text of its header, and a variable of the task would not
+        /// fit its first room.
+        func takeInbound() -> InboundRequest {
+            guard let inbound = request.work.inbound.take() else {
+                preconditionFailure("a handler starts once, with a request")
+            }
+            return inbound
+        }
+
         func finish(_ reply: OutboundReply) {
-            if executor.performIfCurrent({ _ in server?.finished(request, reply) }) { return }
-            executor.perform { _ in server?.finished(request, reply) }
+            if executor.performIfCurrent({ _ in server.node?.finished(request, reply) }) { return }
+            executor.perform { _ in server.node?.finished(request, reply) }
         }
     }
 
@@ -293,7 +288,9 @@ final class ServerNode {
             let peer = PeerID(listener: listener.number, routing: routing)
             do {
                 guard isWhole else { throw WireError.badHeader }
-                try handle(peer, listener, try loop.scratch.read())
+                try loop.scratch.withFrame { prefix, header, body in
+                    try handle(peer, listener, prefix, header, body)
+                }
             } catch {
                 listener.identities[routing] = nil
                 step(.violation(peer))
@@ -302,8 +299,10 @@ final class ServerNode {
         return true
     }
 
-    private func handle(_ peer: PeerID, _ listener: Listener, _ frame: FrameScratch.Frame) throws {
-        let id = CallID(rawValue: frame.prefix.requestID)
+    private func handle(
+        _ peer: PeerID, _ listener: Listener, _ prefix: Prefix, _ header: RawSpan, _ body: RawSpan
+    ) throws {
+        let id = CallID(rawValue: prefix.requestID)
         // Checked with every message, so that a key's end ends its living links too.
         if loop.wallSeconds >= listener.firstExpiry, let identity = listener.identities[peer.routing] {
             guard identity.notAfter > loop.wallSeconds else {
@@ -311,29 +310,28 @@ final class ServerNode {
                 return turnAway(peer)
             }
         }
-        switch frame.prefix.kind {
+        switch prefix.kind {
         case .request:
-            let header = try loop.scratch.header(of: frame, RequestHeader.init(decoding:))
-            current = (header, frame.payload)
+            current = (try RequestHeader(decoding: header), ByteBuffer(copying: body))
             step(
                 .request(
                     peer, id,
                     RequestFacts(
-                        methodID: frame.prefix.methodID, budgetMicroseconds: frame.prefix.budgetMicroseconds,
-                        bytes: frame.payload.readableBytes, hasMore: frame.prefix.flags.contains(.moreChunks))))
+                        methodID: prefix.methodID, budgetMicroseconds: prefix.budgetMicroseconds,
+                        bytes: body.byteCount, hasMore: prefix.flags.contains(.moreChunks))))
             current = (nil, ByteBuffer())
         case .chunk:
-            guard frame.prefix.flags.contains(.requestBody) else { throw WireError.badHeader }
-            current = (nil, frame.payload)
+            guard prefix.flags.contains(.requestBody) else { throw WireError.badHeader }
+            current = (nil, ByteBuffer(copying: body))
             step(
                 .chunk(
-                    peer, id, bytes: frame.payload.readableBytes, isLast: !frame.prefix.flags.contains(.moreChunks),
-                    isAborted: frame.prefix.flags.contains(.aborted)))
+                    peer, id, bytes: body.byteCount, isLast: !prefix.flags.contains(.moreChunks),
+                    isAborted: prefix.flags.contains(.aborted)))
             current = (nil, ByteBuffer())
-        case .credit: step(.credit(peer, id, bytes: Int(clamping: try Credit(decoding: frame.payload).bytes)))
+        case .credit: step(.credit(peer, id, bytes: Int(clamping: try Credit(decoding: body).bytes)))
         case .cancel: step(.cancel(peer, id))
         case .ping: step(.ping(peer))
-        case .hello: hello(peer, listener, try Introduction(decoding: frame.payload))
+        case .hello: hello(peer, listener, try Introduction(decoding: body))
         case .ready, .pong, .reply, .goAway, .event, .streamBeat, .pull, .batch: throw WireError.unknownKind
         }
     }
@@ -376,7 +374,7 @@ final class ServerNode {
     private func scheduleProbe() {
         guard probeAt == .never else { return }
         probeAt = loop.now + .milliseconds(20)
-        tick.source?.next = min(machine.nextTick, probeAt)
+        tick.next = min(machine.nextTick, probeAt)
     }
 
     private func ticked() {

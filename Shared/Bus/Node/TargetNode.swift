@@ -35,7 +35,7 @@ final class TargetNode {
     private var calls: [CallID: PendingCall] = [:]
     private var current = Current(payload: ByteBuffer())
     private var serverKeyIndex = 0
-    private let tick: TickSourceBox
+    private let tick = TickSource()
     private(set) var counters = TargetCounters()
     private var spareActions: [[TargetMachine.Action]] = []
 
@@ -46,12 +46,11 @@ final class TargetNode {
         self.loop = loop
         machine = TargetMachine(
             target: target, limits: configuration.limits, seed: SystemRandomNumberGenerator.seed())
-        tick = TickSourceBox()
-        tick.source = TickSource { [unowned self] now in
+        tick.tick = { [unowned self] now in
             self.loop.setNow(now)
             self.step(.tick)
         }
-        if let source = tick.source { loop.add(source) }
+        loop.add(tick)
     }
 
     var isReady: Bool { machine.isReady }
@@ -96,7 +95,7 @@ final class TargetNode {
 
     /// Lets go of everything; what is in flight fails.
     func shutDown() {
-        if let source = tick.source { loop.remove(source) }
+        loop.remove(tick)
         for id in Array(links.keys) { closeLink(id) }
         for call in calls.values {
             call.finish(.failure(BusError(.unavailable, executed: .unknown, "the bus was shut down")))
@@ -112,7 +111,7 @@ final class TargetNode {
         for action in actions { perform(action) }
         actions.removeAll(keepingCapacity: true)
         spareActions.append(actions)
-        tick.source?.next = machine.nextTick
+        tick.next = machine.nextTick
     }
 
     private func perform(_ action: TargetMachine.Action) {
@@ -259,10 +258,8 @@ final class TargetNode {
             do {
                 // A socket that is closed meanwhile has nothing any more.
                 guard try socket.receive(into: loop.scratch.message) else { return false }
-                let hasMore = loop.scratch.message.hasMore
-                let frame = try loop.scratch.read()
-                guard !hasMore else { throw WireError.badHeader }
-                try handle(id, frame)
+                guard !loop.scratch.message.hasMore else { throw WireError.badHeader }
+                try loop.scratch.withFrame { prefix, header, body in try handle(id, prefix, header, body) }
             } catch {
                 configuration.observer?(.badFrame)
                 step(.lost(id, .violation))
@@ -272,32 +269,29 @@ final class TargetNode {
         return true
     }
 
-    private func handle(_ id: LinkID, _ frame: FrameScratch.Frame) throws {
-        let call = CallID(rawValue: frame.prefix.requestID)
-        switch frame.prefix.kind {
+    private func handle(_ id: LinkID, _ prefix: Prefix, _ header: RawSpan, _ body: RawSpan) throws {
+        let call = CallID(rawValue: prefix.requestID)
+        switch prefix.kind {
         case .reply:
-            let header = try loop.scratch.header(of: frame, ReplyHeader.init(decoding:))
-            current = Current(header: header, payload: frame.payload)
-            step(
-                .reply(
-                    id, call,
-                    ReplyFacts(
-                        code: header.code, executed: header.executed,
-                        retryAfterMilliseconds: header.retryAfterMilliseconds, bytes: frame.payload.readableBytes,
-                        hasMore: frame.prefix.flags.contains(.moreChunks))))
+            let header = try ReplyHeader(decoding: header)
+            let facts = ReplyFacts(
+                code: header.code, executed: header.executed, retryAfterMilliseconds: header.retryAfterMilliseconds,
+                bytes: body.byteCount, hasMore: prefix.flags.contains(.moreChunks))
+            current = Current(header: header, payload: ByteBuffer(copying: body))
+            step(.reply(id, call, facts))
             current = Current(payload: ByteBuffer())
         case .chunk:
-            current = Current(payload: frame.payload)
+            current = Current(payload: ByteBuffer(copying: body))
             step(
                 .chunk(
-                    id, call, bytes: frame.payload.readableBytes, isLast: !frame.prefix.flags.contains(.moreChunks),
-                    isAborted: frame.prefix.flags.contains(.aborted)))
+                    id, call, bytes: body.byteCount, isLast: !prefix.flags.contains(.moreChunks),
+                    isAborted: prefix.flags.contains(.aborted)))
             current = Current(payload: ByteBuffer())
-        case .pong: step(.pong(id, isDraining: try Pong(decoding: frame.payload).isDraining))
+        case .pong: step(.pong(id, isDraining: try Pong(decoding: body).isDraining))
         case .credit:
-            step(.credit(id, call, bytes: Int(clamping: try Credit(decoding: frame.payload).bytes)))
+            step(.credit(id, call, bytes: Int(clamping: try Credit(decoding: body).bytes)))
         case .ready:
-            let ready = try Introduction(decoding: frame.payload)
+            let ready = try Introduction(decoding: body)
             guard ready.service == target.rawValue, ready.versionMin <= 1, ready.versionMax >= 1 else {
                 return step(.lost(id, .refused))
             }
@@ -307,14 +301,11 @@ final class TargetNode {
                     ReplicaGrant(
                         requestsMax: Int(clamping: ready.requestsMax), bytesMax: Int(clamping: ready.bytesMax),
                         bodyBytesMax: Int(clamping: ready.payloadBytesMax))))
-        case .goAway: step(frame.prefix.flags.contains(.aborted) ? .lost(id, .closed) : .goAway(id))
+        case .goAway: step(prefix.flags.contains(.aborted) ? .lost(id, .closed) : .goAway(id))
         case .hello, .ping, .request, .cancel, .event, .streamBeat, .pull, .batch: throw WireError.unknownKind
         }
     }
 }
-
-/// Lets an initialiser make a tick source that refers to the object under construction.
-final class TickSourceBox { var source: TickSource? }
 
 /// Totals of one target since the start, for metrics.
 package struct TargetCounters: Sendable, Equatable {

@@ -191,7 +191,7 @@ final class BusLoop {
             }
             let end = Self.clock()
             now = end
-            for tick in ticks where tick.next <= end { tick.tick(end) }
+            for tick in ticks where tick.next <= end { tick.tick?(end) }
             runDeferred()
             flush()
             now = Self.clock()

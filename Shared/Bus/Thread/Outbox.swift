@@ -5,56 +5,51 @@ internal import Glibc
 
 /// The frames that one socket is given in a turn, sent a batch at a time, the last at the end of the round.
 ///
-/// libzmq's I/O thread sleeps when its queue is empty, and waking it is a system call for us and two for it. Frames that
-/// are sent one by one while messages are still being handled wake it for each; frames that are sent in one go wake it
-/// once, and leave it in one write.
+/// libzmq's I/O thread sleeps when its queue is empty, and waking it is a system call for us and two for it. Frames sent
+/// one by one while messages are still being handled wake it for each; frames sent in one go wake it once, and leave it
+/// in one write.
 @safe
 final class Outbox {
-    private struct Frame {
-        let routing: UInt32?
-        let message: ZeroMQMessage
-    }
-
     /// So many frames leave without waiting for the end of the round: the library encrypts and writes them on its own
     /// thread while we go on, instead of after us.
     private static let framesMax = 16
-    /// Frames that a quiet outbox keeps room for.
-    private static let spareMax = 64
 
-    private var frames: [Frame] = []
-    private var spare: [ZeroMQMessage] = []
+    /// Rooms that are filled again and again; the first `count` hold frames.
+    private let messages = (0..<framesMax).map { _ in ZeroMQMessage() }
+    private var routings = [UInt32?](repeating: nil, count: framesMax)
+    private var count = 0
 
-    var isEmpty: Bool { frames.isEmpty }
-    var isFull: Bool { frames.count >= Self.framesMax }
+    var isEmpty: Bool { count == 0 }
+    var isFull: Bool { count == Self.framesMax }
 
-    /// Copies a frame made of two pieces, with a routing id in front on a ROUTER.
+    /// Copies a frame made of two pieces, with a routing id in front on a ROUTER. There must be room.
     func add(_ routing: UInt32?, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer)
         throws(ZeroMQError)
     {
-        let message = spare.popLast() ?? ZeroMQMessage()
-        try unsafe message.fill(first, second)
-        frames.append(Frame(routing: routing, message: message))
+        try unsafe messages[count].fill(first, second)
+        routings[count] = routing
+        count += 1
     }
 
     /// Sends everything in order; `failed` gets what could not be sent.
     func flush(_ socket: ZeroMQSocket, failed: (UInt32?, ZeroMQSocket.SendOutcome) -> Void) {
-        for frame in frames {
-            let outcome = send(frame, socket)
-            if outcome != .sent {
-                frame.message.clear()
-                failed(frame.routing, outcome)
-            }
-            if spare.count < Self.spareMax { spare.append(frame.message) }
+        for index in 0..<count {
+            let outcome = send(messages[index], to: routings[index], socket)
+            guard outcome != .sent else { continue }
+            messages[index].clear()
+            failed(routings[index], outcome)
         }
-        frames.removeAll(keepingCapacity: true)
+        count = 0
     }
 
-    private func send(_ frame: Frame, _ socket: ZeroMQSocket) -> ZeroMQSocket.SendOutcome {
-        if let routing = frame.routing {
+    private func send(_ message: ZeroMQMessage, to routing: UInt32?, _ socket: ZeroMQSocket)
+        -> ZeroMQSocket.SendOutcome
+    {
+        if let routing {
             var id = RoutingID.bytes(routing)
             let outcome = unsafe withUnsafeBytes(of: &id) { bytes in unsafe try? socket.send(bytes, more: true) }
             guard outcome == .sent else { return outcome ?? .unreachable }
         }
-        return (try? socket.send(frame.message)) ?? .unreachable
+        return (try? socket.send(message)) ?? .unreachable
     }
 }
