@@ -59,6 +59,21 @@ struct ProcessesTests {
         #expect(try await program.end() == 0, "\(program.complaints.suffix(2_000))")
     }
 
+    @Test("Production starts on a new data directory with what martlet keys makes there, and on none")
+    func newProduction() async throws {
+        let stack = try Stack(.five)
+        stack.environment["MARTLET_ENV"] = "production"
+        stack.environment["MARTLET_AUTH_SITE_URL"] = "https://example.org"
+        stack.environment["MARTLET_AUTH_EXTERNAL_URL"] = "https://example.org/auth/v1"
+        #expect(try await stack.begin().end() == 78)
+        let made = try await Program.run(["keys"], environment: stack.environment)
+        #expect(made.status == 0, "\(made.complaints)")
+        let program = try await stack.start()
+        #expect(try stack.request("GET", "/health").hasPrefix("HTTP/1.1 200"))
+        program.send(SIGTERM)
+        #expect(try await program.end() == 0, "\(program.complaints.suffix(2_000))")
+    }
+
     @Test("It starts in production with keys that martlet keys made, and refuses those of a start in development")
     func production() async throws {
         let stack = try Stack(.five)

@@ -23,10 +23,14 @@ struct KeyStore {
         } catch { throw Self.failure(error) }
     }
 
-    /// The project's keys; the pairs of the services are there as well when it returns.
+    /// The project's keys; the pairs of the services and the key of what is encrypted at rest are there as well when it
+    /// returns.
     func makeMissing() throws(StartFailure) -> ProjectKeys {
         let keys = try projectKeys()
         try BusKeys.makeMissing(in: directory)
+        do throws(KeyError) { _ = try EncryptionKeys.loadOrMake(directory: directory.keys) } catch {
+            throw Self.failure(error)
+        }
         return keys
     }
 
