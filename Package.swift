@@ -137,6 +137,12 @@ let package = Package(
             ]),
         tests("JSON", ["MartletJSON"]),
         tests(
+            "Logic",
+            [
+                "MartletBus", "MartletDatabase", "MartletJSON", "MartletLogic", "MartletServiceKit", "MartletWire", logging, nioCore,
+                nioHTTP1, nioPosix,
+            ]),
+        tests(
             "Notification",
             [
                 "MartletAccessTokens", "MartletBus", "MartletDatabase", "MartletJSON", "MartletNotification",
@@ -164,7 +170,9 @@ let package = Package(
             settings: settingsWithC)
         + service(
             "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])
-        + service("Logic", executable: "martlet-logic", [nioCore])
+        + service(
+            "Logic", executable: "martlet-logic",
+            ["CProcess", "MartletAccessTokens", "MartletDatabase", "MartletJSON", nioCore, nioHTTP1, nioPosix])
         + service(
             "Notification", executable: "martlet-notification",
             ["MartletAccessTokens", "MartletDatabase", "MartletJSON", "MartletSMTP", nioCore])

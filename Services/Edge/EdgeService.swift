@@ -74,7 +74,9 @@ package struct EdgeService: MartletService {
                 address: settings[\.edge.address], port: settings[\.edge.port],
                 connectionsMax: connectionsMax(),
                 limits: ConnectionLimits(
-                    bodyBytesMax: settings[\.edge.bodyBytesMax], headTimeout: TimeAmount(settings[\.edge.headTimeout]),
+                    bodyBytesMax: settings[\.edge.bodyBytesMax],
+                    largeBodyBytesMax: settings[\.edge.functionBodyBytesMax],
+                    headTimeout: TimeAmount(settings[\.edge.headTimeout]),
                     bodyTimeout: TimeAmount(settings[\.edge.bodyTimeout]),
                     idleTimeout: TimeAmount(settings[\.edge.idleTimeout])),
                 responder: door, files: FileWriter(pool: pool), uplink: link, socketLimits: socketLimits,
@@ -82,7 +84,8 @@ package struct EdgeService: MartletService {
         } catch {
             try? await pool.shutdownGracefully()
             throw StartFailure(
-                .unavailable, "api.port: \(settings[\.edge.address]):\(settings[\.edge.port]) cannot be bound: \(error)")
+                .unavailable, "api.port: \(settings[\.edge.address]):\(settings[\.edge.port]) cannot be bound: \(error)"
+            )
         }
         open.follow(server)
         let address = settings[\.edge.address]

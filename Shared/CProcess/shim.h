@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -30,6 +32,37 @@ static inline pid_t martlet_spawn(const char *path, char *const arguments[], cha
         dup2(input, STDIN_FILENO);
         if (input != STDIN_FILENO) close(input);
     }
+    execve(path, arguments, environment);
+    _exit(MARTLET_EXEC_FAILED);
+}
+
+// Starts a worker of a function: in `folder`, with a session and process group of its own, standard output and error to
+// the two descriptors, no other descriptor open, and bounds of address space (0: none) and open files. It is killed when
+// the calling *thread* ends. Returns its number, or -1 and errno. Between fork and exec the child makes system calls only,
+// so the caller may have many threads.
+static inline pid_t martlet_spawn_worker(
+    const char *path, char *const arguments[], char *const environment[], const char *folder, int output, int error,
+    unsigned long long address_space, unsigned long long files
+) {
+    const pid_t parent = getpid();
+    const pid_t child = fork();
+    if (child != 0) return child;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(MARTLET_EXEC_FAILED);
+    setsid();
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    const int input = open("/dev/null", O_RDONLY);
+    if (input < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0
+        || syscall(SYS_close_range, 3u, ~0u, 0u) != 0 || chdir(folder) != 0)
+        _exit(MARTLET_EXEC_FAILED);
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    setrlimit(RLIMIT_CORE, &limit);
+    limit.rlim_cur = limit.rlim_max = files;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max = address_space;
+    if (address_space != 0) setrlimit(RLIMIT_AS, &limit);
     execve(path, arguments, environment);
     _exit(MARTLET_EXEC_FAILED);
 }

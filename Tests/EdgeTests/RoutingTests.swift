@@ -13,7 +13,7 @@ struct RoutingTests {
         arguments: [
             ("/rest/v1", "data /"), ("/rest/v1/", "data /"), ("/rest/v1/todos", "data /todos"),
             ("/rest/v1x", "-"), ("/rest/v10/todos", "-"), ("/auth/v1/token", "auth /token"), ("/auth/v1//x", "auth //x"),
-            ("/realtime/v1/websocket", "notification /websocket"), ("/realtime/v1", "notification /"),
+            ("/realtime/v1/websocket", "notification /websocket"), ("/realtime/v1", "notification /"), ("/functions/v1/a/b", "logic /a/b"),
             ("/", "-"), ("/Rest/v1/todos", "-"), ("/x/rest/v1/todos", "-"), ("", "-"),
         ])
     func prefixes(_ path: String, _ expected: String) {
@@ -38,6 +38,7 @@ struct RoutingTests {
             CORSPolicy.rest.allowedHeaders(requested: "apikey, Authorization,x-client-info ,bad name, a\r\nb,apikey")
                 == "Authorization, Accept, Accept-Language, Content-Language, apikey, x-client-info, bad")
         #expect(CORSPolicy.auth.allowedHeaders(requested: nil) == CORSPolicy.auth.headers)
+        #expect(CORSPolicy.functions.isLeftToOwner)
     }
 
     @Test("A target is split and decoded, or refused",

@@ -91,7 +91,7 @@ struct ProjectTablesTests {
         ),
         (
             "[martlet.functions.\"a b\"]\nurl = \"http://x\"",
-            "martlet.functions.a b (config.toml:1): a function's name has 1 to 64 letters, digits, - and _"
+            "martlet.functions.a b (config.toml:1): a function's name has 1 to 64 letters, digits, - and _, and does not begin with _"
         ),
         (
             "[functions.f]\nverify_jwt = 1",

@@ -9,13 +9,23 @@ compose/scripts/setup.sh
 echo "Building (the first time takes some minutes) ..."
 swift build -c release --product martlet
 project=(--project compose/example)
+folder=compose/example
+next=
 for argument in "$@"; do
+    [ -z "$next" ] || folder=$argument
+    next=
     case "$argument" in
         --processes)
             for service in edge auth data logic notification; do
                 swift build -c release --product "martlet-$service"
             done ;;
-        --project | --project=*) project=() ;;
+        --project) project=() next=1 ;;
+        --project=*) project=() folder=${argument#--project=} ;;
     esac
 done
+# A project without functions in TypeScript needs no Deno.
+if compgen -G "$folder/functions/*/index.[tj]s" >/dev/null; then
+    MARTLET_LOGIC_DENO=$(compose/scripts/deno.sh)
+    export MARTLET_LOGIC_DENO
+fi
 exec "$(swift build -c release --show-bin-path)/martlet" up "${project[@]}" "$@"

@@ -76,7 +76,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         switch (unwrapInboundIn(data), state) {
         case (.head(let head), .waiting): begin(head, context)
         case (.body(var part), .receiving(let head, var body)):
-            guard body.readableBytes + part.readableBytes <= limits.bodyBytesMax else {
+            guard isWithinBounds(body.readableBytes + part.readableBytes, head) else {
                 return refuse(.tooLarge, head, context)
             }
             guard room.take(part.readableBytes) else { return refuse(.tooManyBodies, head, context) }
@@ -137,7 +137,9 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         isHeadArriving = false
         allow(limits.bodyTimeout)
-        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }), length > limits.bodyBytesMax {
+        if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
+            !isWithinBounds(length, head)
+        {
             return refuse(.tooLarge, head, context)
         }
         state = .receiving(head, ByteBuffer())
@@ -145,6 +147,12 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             let go = HTTPResponseHead(version: .http1_1, status: .continue)
             context.writeAndFlush(wrapOutboundOut(.head(go)), promise: nil)
         }
+    }
+
+    private func isWithinBounds(_ bytes: Int, _ head: HTTPRequestHead) -> Bool {
+        if bytes <= limits.bodyBytesMax { return true }
+        guard bytes <= limits.largeBodyBytesMax, let target = RequestTarget(head.uri) else { return false }
+        return RouteTable.match(target.path)?.route.hasLargeBodies == true
     }
 
     private func answer(_ head: HTTPRequestHead, _ body: ByteBuffer, _ context: ChannelHandlerContext) {

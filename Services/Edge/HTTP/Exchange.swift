@@ -54,6 +54,8 @@ protocol EdgeResponder: Sendable {
 /// Bounds of one connection.
 struct ConnectionLimits: Sendable {
     let bodyBytesMax: Int
+    /// The bound of routes that have large bodies; not below `bodyBytesMax`.
+    var largeBodyBytesMax = 0
     /// Bodies of all connections that are being collected or answered, in bytes; what is beyond it is refused with 503.
     var bodiesBytesMax = 128 << 20
     let headTimeout: TimeAmount

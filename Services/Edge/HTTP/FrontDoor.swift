@@ -103,7 +103,8 @@ final class FrontDoor: EdgeResponder {
         if request.method == .OPTIONS, request.headers.contains(name: "origin"),
             request.headers.contains(name: "access-control-request-method")
         {
-            return preflight(route, request.headers)
+            guard route.cors.isLeftToOwner else { return preflight(route, request.headers) }
+            return try await ownersPreflight(request, target, route, path, visit)
         }
         guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
         if RouteTable.isSocket(route, path), request.method == .GET { throw .upgradeRequired }
@@ -118,9 +119,12 @@ final class FrontDoor: EdgeResponder {
         var credentials = Gatekeeper.Credentials()
         credentials.apiKey = Self.apiKey(request, target, route)
         credentials.authorization = request.headers.first(name: "authorization")
-        return try await gatekeeper.principal(
+        var principal = try await gatekeeper.principal(
             of: credentials, route: route, path: path, now: Int64(time(nil)),
             learning: { [refresher] in await refresher.refreshForUnknownKey() })
+        // It goes along as a field, and there is room for one of the two only.
+        if route.passesAllFields { principal.token = "" }
+        return principal
     }
 
     private static func apiKey(_ request: EdgeRequest, _ target: RequestTarget, _ route: Route) -> String? {
@@ -136,15 +140,17 @@ final class FrontDoor: EdgeResponder {
         let isRead = request.method == .GET || request.method == .HEAD || request.method == .OPTIONS
         let head = HTTPRequestHead(
             method: request.method.rawValue, path: String(path), query: target.query,
-            fields: Self.forwarded(request.headers))
+            fields: route.passesAllFields ? forwardedAll(request) : Self.forwarded(request.headers))
+        // Where the owner gets the key itself nothing is repeated on its account.
+        let isKeyed = !isRead && !route.passesAllFields
         let header = RequestHeader(
             traceparent: visit.traceparent, requestID: visit.requestID, principal: principal,
-            idempotencyKey: isRead ? "" : request.headers.first(name: "idempotency-key") ?? "", http: head)
+            idempotencyKey: isKeyed ? request.headers.first(name: "idempotency-key") ?? "" : "", http: head)
         let reply: (header: ReplyHeader, payload: ByteBuffer)
         do throws(BusError) {
             reply = try await bus.request(
                 isRead ? MethodRegistry.httpRead : MethodRegistry.httpWrite, to: route.owner, header: header,
-                payload: request.body, deadline: .now.advanced(by: requestTimeout))
+                payload: request.body, deadline: .now.advanced(by: route.timeout ?? requestTimeout))
         } catch {
             if error.code != .cancelled {
                 logger.warning(
@@ -165,7 +171,8 @@ final class FrontDoor: EdgeResponder {
 
     private static let notForwarded: Set<String> = [
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "cookie", "authorization", "apikey", "x-api-key", "expect", "content-length", "host", "x-forwarded-for",
+        "upgrade", "cookie", "authorization", "apikey", "x-api-key", "expect", "content-length", "host",
+        "x-forwarded-for",
         "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "traceparent", "x-request-id",
         "idempotency-key",
     ]
@@ -180,6 +187,48 @@ final class FrontDoor: EdgeResponder {
         return fields
     }
 
+    private static let notForwardedAll: Set<String> = [
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+        "upgrade", "expect", "content-length", "host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+        "x-forwarded-prefix", "x-real-ip", "forwarded", "traceparent", "x-request-id", "x-martlet-claims",
+    ]
+
+    /// All fields of the client but those of its connection, and where it reached the edge.
+    private func forwardedAll(_ request: EdgeRequest) -> [HTTPField] {
+        var fields: [HTTPField] = []
+        fields.reserveCapacity(request.headers.count + 2)
+        for (name, value) in request.headers {
+            let name = name.lowercased()
+            if !Self.notForwardedAll.contains(name) { fields.append(HTTPField(name, value)) }
+        }
+        let isTrusted = addresses.isTrusted(request.peer)
+        let given = isTrusted ? request.headers.first(name: "x-forwarded-proto") : nil
+        let host = isTrusted ? request.headers.first(name: "x-forwarded-host") : nil
+        fields.append(HTTPField("x-forwarded-proto", given == "https" ? "https" : "http"))
+        if let host = host ?? request.headers.first(name: "host") { fields.append(HTTPField("x-forwarded-host", host)) }
+        return fields
+    }
+
+    /// The owner's answer to a preflight if it says anything about other origins, else ours: a function that is not
+    /// there, or fails, must not hide from a script why.
+    private func ownersPreflight(
+        _ request: EdgeRequest, _ target: RequestTarget, _ route: Route, _ path: Substring, _ visit: Visit
+    ) async throws(EdgeError) -> EdgeResponse {
+        guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
+        do throws(EdgeError) {
+            let principal = Principal(clientAddress: visit.clientAddress)
+            let response = try await forward(request, target, path: path, to: route, principal, visit)
+            if Self.speaksOfOrigins(response) { return response }
+        } catch {
+            logger.debug("A preflight is answered without its owner.", metadata: ["error.code": "\(error.code)"])
+        }
+        return preflight(route, request.headers)
+    }
+
+    private static func speaksOfOrigins(_ response: EdgeResponse) -> Bool {
+        response.headers.contains { $0.name.lowercased().hasPrefix("access-control-") }
+    }
+
     private func preflight(_ route: Route, _ headers: HTTPHeaders) -> EdgeResponse {
         let cors = route.cors
         return EdgeResponse(
@@ -190,7 +239,7 @@ final class FrontDoor: EdgeResponder {
                     "Access-Control-Allow-Headers",
                     cors.allowedHeaders(requested: headers.first(name: "access-control-request-headers"))
                 ),
-                ("Access-Control-Max-Age", String(CORSPolicy.maxAgeSeconds)),
+                ("Access-Control-Max-Age", String(cors.maxAgeSeconds)),
             ])
     }
 
@@ -251,7 +300,7 @@ final class FrontDoor: EdgeResponder {
             response.headers.append(("X-Content-Type-Options", "nosniff"))
         }
         response.headers.append(("X-Request-Id", visit.requestID))
-        if let cors = visit.route?.cors, visit.hasOrigin {
+        if let cors = visit.route?.cors, visit.hasOrigin, !cors.isLeftToOwner || !Self.speaksOfOrigins(response) {
             if !response.headers.contains(where: { $0.name.lowercased() == "access-control-allow-origin" }) {
                 response.headers.append(("Access-Control-Allow-Origin", "*"))
             }

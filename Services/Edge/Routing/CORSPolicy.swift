@@ -8,8 +8,9 @@ struct CORSPolicy: Sendable {
     /// Answer headers that scripts may read.
     let exposed: String
     let preflightStatus: Int
-
-    static let maxAgeSeconds = 86_400
+    var maxAgeSeconds = 86_400
+    /// Whether the owner is asked first, and its answer left alone where it says anything about other origins.
+    var isLeftToOwner = false
 
     static let rest = CORSPolicy(
         methods: "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD",
@@ -34,6 +35,13 @@ struct CORSPolicy: Sendable {
     static let notification = CORSPolicy(
         methods: "GET, POST, OPTIONS", headers: "authorization, apikey, content-type, idempotency-key, x-client-info",
         exposed: "X-Request-Id, Retry-After", preflightStatus: 204)
+
+    /// A function's own answer comes first (FN-07); this is for functions that say nothing about other origins.
+    static let functions = CORSPolicy(
+        methods: "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+        headers: "authorization, x-client-info, apikey, content-type, x-region",
+        exposed: "x-relay-error, sb-error-code, x-request-id, retry-after", preflightStatus: 204,
+        maxAgeSeconds: 3_600, isLeftToOwner: true)
 
     /// The names of `requested` that are tokens and not yet in `headers`, joined to it.
     func allowedHeaders(requested: String?) -> String {

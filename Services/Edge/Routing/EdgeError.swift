@@ -101,6 +101,8 @@ enum ErrorDialect: Sendable {
     case auth
     /// `{"error"}` (RT-07).
     case realtime
+    /// `{"code","message","msg"}` with `x-relay-error` (FN-03).
+    case functions
     /// What no prefix owns: `{"code","message"}`.
     case plain
 
@@ -122,6 +124,12 @@ enum ErrorDialect: Sendable {
         case .plain:
             let body: JSONObject = ["code": .string(error.code), "message": message]
             return (body.text, [("Content-Type", "application/json")])
+        case .functions:
+            let code = Self.functionCode(error)
+            let body: JSONObject = ["code": .string(code), "message": message, "msg": message]
+            return (
+                body.text, [("Content-Type", "application/json"), ("sb-error-code", code), ("x-relay-error", "true")]
+            )
         case .realtime:
             let text =
                 switch error.code {
@@ -142,6 +150,16 @@ enum ErrorDialect: Sendable {
             var body: JSONObject = ["code": .integer(error.status), "error_code": .string(code), "msg": message]
             if error.status >= 500 { body["error_id"] = .string(requestID) }
             return (body.text, headers)
+        }
+    }
+
+    /// The contract's word where it has one, else ours as it spells them.
+    private static func functionCode(_ error: EdgeError) -> String {
+        switch error.status {
+        case 413: "PAYLOAD_TOO_LARGE"
+        case 429: "TOO_MANY_REQUESTS"
+        case 504: "IDLE_TIMEOUT"
+        default: error.code.uppercased()
         }
     }
 

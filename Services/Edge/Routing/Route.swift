@@ -8,11 +8,14 @@ struct Route: Sendable {
     enum KeyGate: Sendable {
         /// Needed everywhere but on these paths. One that ends in `/` stands for everything below it.
         case required(openPaths: [String])
+        /// The owner decides.
+        case open
 
         func isOpen(_ path: Substring) -> Bool {
             switch self {
             case .required(let openPaths):
                 openPaths.contains { $0.hasSuffix("/") ? path.hasPrefix($0) : path == $0 }
+            case .open: true
             }
         }
     }
@@ -27,6 +30,12 @@ struct Route: Sendable {
     let keyIsBearer: Bool
     let cors: CORSPolicy
     let errors: ErrorDialect
+    /// Whether the owner gets what is otherwise the edge's business: credentials, cookies, the host, the idempotency key.
+    var passesAllFields = false
+    /// Deadline of its requests; nil for the edge's own.
+    var timeout: Duration?
+    /// Whether the larger bound of bodies holds.
+    var hasLargeBodies = false
 
     /// The path behind the prefix, beginning with `/`; nil if `path` is not below it.
     func pathInside(_ path: String) -> Substring? {
@@ -60,7 +69,12 @@ enum RouteTable {
         prefix: "/notification/v1", owner: .notification, gate: .required(openPaths: []), keyIsBearer: true,
         cors: .notification, errors: .plain)
 
-    static let all = [rest, auth, realtime, notification]
+    /// Logic decides by the function's `verify_jwt` (FN-05). A function may take 400 seconds and wait for its turn.
+    static let functions = Route(
+        prefix: "/functions/v1", owner: .logic, gate: .open, keyIsBearer: false, cors: .functions, errors: .functions,
+        passesAllFields: true, timeout: .seconds(410), hasLargeBodies: true)
+
+    static let all = [rest, auth, realtime, functions, notification]
 
     /// Whether this is the one address that speaks WebSocket (RT-01).
     static func isSocket(_ route: Route, _ path: Substring) -> Bool {

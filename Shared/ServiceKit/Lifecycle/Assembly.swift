@@ -19,6 +19,8 @@ package struct Assembly: Sendable {
         case separate
     }
 
+    /// Requests in flight between edge and logic.
+    private static let slowRequestsMax = 512
     /// How long cancelled services may take to end; then the process is ended by a trap.
     private static let cancellationMax = Duration.seconds(5)
 
@@ -162,6 +164,8 @@ package struct Assembly: Sendable {
         // Before the process gives up, so that what is still running then is cancelled and answered.
         let drainTimeout = settings[\.process.drainTimeout]
         configuration.limits.drainMax = BusSpan(max(drainTimeout - .seconds(2), drainTimeout / 2))
+        // Functions may take minutes, so many requests are in hand on the link between these two. Others grant fewer.
+        if name == .logic || name == .edge { configuration.limits.requestsMax = Self.slowRequestsMax }
         configuration.requestEndpoints = endpoints.request
         configuration.eventEndpoints = endpoints.event
         configuration.peers = endpoints.peers

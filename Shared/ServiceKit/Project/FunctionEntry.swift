@@ -35,9 +35,9 @@ package struct FunctionEntry: Sendable, Equatable {
 
     static let totalTimeoutMax = Duration.seconds(400)
 
-    /// 1 to 64 letters, digits, `_` and `-`.
+    /// 1 to 64 letters, digits, `_` and `-`. Folders that begin with `_` are for what functions share, and `_admin` is ours.
     package static func isName(_ name: some StringProtocol) -> Bool {
-        (1...64).contains(name.utf8.count)
+        (1...64).contains(name.utf8.count) && name.utf8.first != UInt8(ascii: "_")
             && name.utf8.allSatisfy { byte in
                 switch byte {
                 case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -50,7 +50,7 @@ package struct FunctionEntry: Sendable, Equatable {
 
     /// The function that a folder of `functions/` makes by itself; nil if there is none.
     package static func found(_ name: String, in project: ProjectFolder) -> FunctionEntry? {
-        guard isName(name), !name.hasPrefix("_"), let file = entryPoint(name, in: project) else { return nil }
+        guard isName(name), let file = entryPoint(name, in: project) else { return nil }
         var reader = TableReader(
             name: name, place: TablePlace(path: "functions.\(name)", lines: [:]), values: [:], environment: [:])
         return FunctionEntry(
@@ -89,7 +89,7 @@ package struct FunctionEntry: Sendable, Equatable {
                 })
         }
         if !Self.isName(name) {
-            ours.complain("", "a function's name has 1 to 64 letters, digits, - and _")
+            ours.complain("", "a function's name has 1 to 64 letters, digits, - and _, and does not begin with _")
         }
         self.init(&ours, isPlaced: true, kind: kind, isEnabled: isEnabled, verifiesJWT: verifiesJWT)
         ours.refuseRest()

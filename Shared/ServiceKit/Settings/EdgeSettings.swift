@@ -14,6 +14,9 @@ package struct EdgeSettings: Sendable {
     package let bodyBytesMax = Setting<Int>(
         "martlet.edge.body_bytes_max", 1_048_576, in: 1_024...1_073_741_824, readers: [.edge],
         "Largest request body, in bytes; a larger one is answered with 413.")
+    package let functionBodyBytesMax = Setting<Int>(
+        "martlet.edge.function_body_bytes_max", 10_485_760, in: 1_024...16_777_216, readers: [.edge],
+        "Largest request body below `/functions/v1`, in bytes, where it is more than `body_bytes_max`.")
     package let connectionsMax = Setting<Int>(
         "martlet.edge.connections_max", 16_384, in: 16...1_000_000, readers: [.edge], "Open connections at once.")
     package let headTimeout = Setting<Duration>(

@@ -3,7 +3,7 @@
 internal import Glibc
 
 /// Checks of addresses and endpoints in settings.
-enum NetworkText {
+package enum NetworkText {
     /// Nil if `text` is a literal IPv4 or IPv6 address.
     static let addressFault: @Sendable (String) -> String? = { text in
         isAddress(text) ? nil : "expected an IPv4 or IPv6 address, not \(text)"
@@ -53,5 +53,5 @@ enum NetworkText {
     }
 
     /// The system takes 107 bytes for the path of a socket.
-    static func isSocketPath(_ path: some StringProtocol) -> Bool { path.utf8.count <= 107 }
+    package static func isSocketPath(_ path: some StringProtocol) -> Bool { path.utf8.count <= 107 }
 }

@@ -13,6 +13,7 @@ package struct SettingsTable: Sendable {
     package let data = DataSettings()
     package let notification = NotificationSettings()
     package let mail = MailSettings()
+    package let logic = LogicSettings()
 
     /// One group of keys under its heading in the documentation.
     package struct Group: Sendable {
@@ -30,6 +31,7 @@ package struct SettingsTable: Sendable {
             Group(title: "Data", declarations: Self.declarations(of: data)),
             Group(title: "Notification", declarations: Self.declarations(of: notification)),
             Group(title: "Mail", declarations: Self.declarations(of: mail)),
+            Group(title: "Logic", declarations: Self.declarations(of: logic)),
         ]
     }
 

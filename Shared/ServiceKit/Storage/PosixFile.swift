@@ -94,6 +94,13 @@ package enum PosixFile {
         }
     }
 
+    /// Makes a folder of a new name that begins with `prefix`, for this user alone.
+    package static func makeTemporaryFolder(_ prefix: String) throws(Failure) -> String {
+        var template = Array("\(prefix)XXXXXX".utf8CString)
+        guard let path = mkdtemp(&template) else { throw Failure(path: prefix, number: errno, call: "mkdtemp") }
+        return String(cString: path)
+    }
+
     package static var workingDirectory: String {
         guard let path = getcwd(nil, 0) else { return "." }
         defer { free(path) }

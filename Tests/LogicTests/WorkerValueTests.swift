@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import MartletServiceKit
+import Testing
+
+@testable import MartletLogic
+
+@Suite("Functions: what workers are held by")
+struct WorkerValueTests {
+    @Test("A file of variables is read; what is not for a project to say is left out")
+    func variables() {
+        let text = """
+            # comment
+            PLAIN=a b
+            export QUOTED="x\\ny"
+              SINGLE = 'q"r'
+            SUPABASE_URL=no
+            MARTLET_URL=no
+            1BAD-NAME=no
+            nothing
+            EMPTY=
+            """
+        #expect(
+            WorkerEnvironment.parse(text)
+                == ["PLAIN": "a b", "QUOTED": "x\ny", "SINGLE": "q\"r", "EMPTY": ""])
+        let many = (1...200).map { "V\($0)=x" }.joined(separator: "\n")
+        #expect(WorkerEnvironment.parse(many).count == WorkerEnvironment.variablesMax)
+    }
+
+    @Test("Output is cut into lines, long ones once, and too many are counted")
+    func lines() {
+        var output = OutputLines()
+        let now = ContinuousClock.now
+        #expect(output.take(Array("a\nb".utf8), at: now).map(\.text) == ["a"])
+        #expect(output.take(Array("c\n\n".utf8), at: now).map(\.text) == ["bc", ""])
+        let long = String(repeating: "x", count: 3 * FunctionLimits.logLineBytesMax) + "\nnext"
+        let cut = output.take(Array(long.utf8), at: now)
+        #expect(cut.map(\.text.utf8.count) == [FunctionLimits.logLineBytesMax])
+        #expect(cut.map(\.isCut) == [true])
+        #expect(output.rest(at: now).map(\.text) == ["next"])
+        let many = Array(String(repeating: "m\n", count: 1_000).utf8)
+        let passed = output.take(many, at: now).count
+        #expect(passed < FunctionLimits.logLinesMax)
+        #expect(output.takeDropped() == 1_000 - passed)
+        #expect(output.take(Array("m\n".utf8), at: now + FunctionLimits.logWindow).count == 1)
+    }
+
+    @Test("Processor time is allowed per request in hand, from the last answer on")
+    func cpu() {
+        let now = ContinuousClock.now
+        func usage(_ seconds: Int) -> ProcessTable.Usage { ProcessTable.Usage(cpu: .seconds(seconds)) }
+        var watch = WorkerWatch(cpuTime: .seconds(2), memoryBytesMax: 100, processesMax: 3)
+        #expect(watch.check(usage(10), inHand: 1, hasMoved: true, at: now) == nil)
+        #expect(watch.check(usage(12), inHand: 1, hasMoved: false, at: now) == nil)
+        #expect(watch.check(usage(13), inHand: 2, hasMoved: false, at: now) == nil)
+        #expect(watch.check(usage(13), inHand: 1, hasMoved: false, at: now) == .cpu)
+        #expect(watch.check(usage(13), inHand: 1, hasMoved: true, at: now) == nil)
+        #expect(watch.check(usage(15), inHand: 1, hasMoved: false, at: now) == nil)
+        // Without requests a little adds up for ever, and much does not pass.
+        #expect(watch.check(usage(15), inHand: 0, hasMoved: true, at: now) == nil)
+        #expect(watch.check(usage(17), inHand: 0, hasMoved: false, at: now + .seconds(11)) == nil)
+        #expect(watch.check(usage(19), inHand: 0, hasMoved: false, at: now + .seconds(12)) == nil)
+        #expect(watch.check(usage(20), inHand: 0, hasMoved: false, at: now + .seconds(13)) == .cpu)
+        #expect(watch.check(ProcessTable.Usage(memoryBytes: 101), inHand: 1, hasMoved: true, at: now) == .memory)
+        #expect(watch.check(ProcessTable.Usage(threads: 4), inHand: 1, hasMoved: true, at: now) == .processes)
+    }
+
+    @Test("Restarts wait longer after each failure in a row, up to a bound")
+    func delays() {
+        #expect(
+            (0...4).map(FunctionWorkers.delay) == [
+                .zero, .zero, .milliseconds(100), .milliseconds(200), .milliseconds(400),
+            ])
+        #expect(FunctionWorkers.delay(afterFailures: 100) == FunctionLimits.restartDelayMax)
+    }
+}
