@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions as the Python SDK invokes them: TypeScript by Deno, programs in Python and Swift, and an upstream."""
 
+import concurrent.futures
 import http.server
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -237,6 +239,20 @@ def test_a_worker_that_dies_hangs_or_spins_fails_only_its_own_request(stack, fun
         assert call(stack, "GET", "/limited", headers)[0] == 200
 
 
+def test_many_slow_calls_wait_for_their_turn_and_hold_up_no_other_function(stack, functions):
+    # 150 at once, of which 100 are in hand; more than the 64 requests that other links carry.
+    headers = bearer(stack)
+    begin = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(150) as pool:
+        slow = [pool.submit(call, stack, "GET", "/python/wait", headers) for _ in range(150)]
+        time.sleep(0.3)
+        one = time.monotonic()
+        assert functions.invoke("hello", {"body": {"name": "x"}, "responseType": "json"})["message"] == "Hello x"
+        assert time.monotonic() - one < 0.8
+        assert [answer.result()[0] for answer in slow] == [200] * 150
+    assert 2 <= time.monotonic() - begin < 10
+
+
 def test_a_function_that_cannot_start_is_boot_error(stack):
     relayed(stack, 503, "BOOT_ERROR", "POST", "/broken", bearer(stack), b"")
 
@@ -286,28 +302,47 @@ def test_other_origins_are_the_functions_business_or_else_allowed(stack):
     assert "x-relay-error" in fields["access-control-expose-headers"]
 
 
-def test_no_worker_outlives_the_stack(postgres, tmp_path_factory):
+def workers(stack) -> list[str]:
+    """Numbers of the processes that are workers of the stack, or were started by one."""
+    found = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if f"MARTLET_FUNCTION_SOCKET={stack.data}/".encode() in (folder / "environ").read_bytes():
+                found.append(folder.name)
+        except OSError:
+            pass
+    return found
+
+
+@pytest.fixture
+def small(postgres, tmp_path_factory):
+    """A stack of its own with one worker that has a child."""
     project = tmp_path_factory.mktemp("ends") / "project"
     shutil.copytree(SAMPLES / "python", project / "functions/python")
     (project / "config.toml").write_text(
         f'[martlet.functions.python]\ncommand = ["{sys.executable}", "functions/python/main.py"]\n')
     stack = run(project, postgres)
-
-    def workers() -> list[str]:
-        found = []
-        for folder in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                if f"MARTLET_FUNCTION_SOCKET={stack.data}/".encode() in (folder / "environ").read_bytes():
-                    found.append(folder.name)
-            except OSError:
-                pass
-        return found
-
     try:
         assert call(stack, "GET", "/python/child", bearer(stack))[0] == 200
-        assert len(workers()) == 2
-        stack.stop()
-        wait_until(lambda: not workers(), "the end of the workers", 10)
+        assert len(workers(stack)) == 2
+        yield stack
     finally:
         stack.kill()
         stack.remove()
+
+
+def test_no_worker_outlives_the_stack(small):
+    small.stop()
+    wait_until(lambda: not workers(small), "the end of the workers", 10)
+
+
+def test_killed_logic_takes_its_workers_along_and_the_next_ends_what_they_left(small):
+    # In one process that is the whole stack; of five the supervisor starts it again.
+    os.kill(int((small.data / "run/logic.lock").read_text().split()[0]), signal.SIGKILL)
+    wait_until(lambda: len(workers(small)) <= 1, "the end of the worker", 10)
+    if small.topology == "one":
+        small.process.wait(10)
+        small.start()
+    wait_until(lambda: workers(small) == [], "the end of the worker's child", 10)
+    wait_until(lambda: call(small, "GET", "/python", bearer(small))[0] == 200, "an answer of a new worker", 10)
+    small.stop()

@@ -62,7 +62,9 @@ struct WorkerValueTests {
         #expect(watch.check(usage(19), inHand: 0, hasMoved: false, at: now + .seconds(12)) == nil)
         #expect(watch.check(usage(20), inHand: 0, hasMoved: false, at: now + .seconds(13)) == .cpu)
         #expect(watch.check(ProcessTable.Usage(memoryBytes: 101), inHand: 1, hasMoved: true, at: now) == .memory)
-        #expect(watch.check(ProcessTable.Usage(threads: 4), inHand: 1, hasMoved: true, at: now) == .processes)
+        #expect(watch.check(ProcessTable.Usage(processes: 4), inHand: 1, hasMoved: true, at: now) == .processes)
+        #expect(watch.check(ProcessTable.Usage(threads: 63), inHand: 1, hasMoved: true, at: now) == nil)
+        #expect(watch.check(ProcessTable.Usage(threads: 64), inHand: 1, hasMoved: true, at: now) == .processes)
     }
 
     @Test("Restarts wait longer after each failure in a row, up to a bound")

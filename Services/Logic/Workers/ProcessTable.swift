@@ -11,7 +11,7 @@ enum ProcessTable {
         /// Memory that is not a file's, in bytes.
         var memoryBytes = 0
         var processes = 0
-        /// Threads of all of them.
+        /// Of all of them.
         var threads = 0
     }
 

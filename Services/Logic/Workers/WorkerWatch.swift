@@ -22,6 +22,8 @@ struct WorkerWatch: Sendable {
     }
 
     static let window = Duration.seconds(10)
+    /// So many threads count as one process.
+    private static let threadsPerProcess = 16
 
     let cpuTime: Duration
     let memoryBytesMax: Int
@@ -39,7 +41,8 @@ struct WorkerWatch: Sendable {
         _ usage: ProcessTable.Usage, inHand: Int, hasMoved: Bool, at now: Instant
     ) -> Excess? {
         if usage.memoryBytes > memoryBytesMax { return .memory }
-        if usage.threads > processesMax { return .processes }
+        // A server may have a thread for each request in hand.
+        if usage.processes > processesMax || usage.threads / Self.threadsPerProcess > processesMax { return .processes }
         guard let mark, !hasMoved else {
             self.mark = (usage.cpu, now)
             return nil

@@ -27,7 +27,7 @@ package struct FunctionEntry: Sendable, Equatable {
     package let memoryMebibytes: Int
     /// Processor time that each request in hand may take.
     package let cpuTime: Duration
-    /// Processes and threads of a `process` function.
+    /// Processes of a `process` function; sixteen times as many threads.
     package let processesMax: Int
     package let environment: [String: String]
     /// Nil for one that only its folder makes.

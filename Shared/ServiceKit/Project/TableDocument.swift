@@ -20,7 +20,7 @@ enum TableDocument {
         "| `martlet.functions.NAME.queue` | integer; 0 to 100000 | `1000` | Requests that wait beyond those; more are answered with 429. |",
         "| `martlet.functions.NAME.memory_mebibytes` | integer; 16 to 65536 | `256` | Memory of its worker, in MiB. |",
         "| `martlet.functions.NAME.cpu_time` | duration; 100ms to 400s | `\"2s\"` | Processor time of each request in hand. |",
-        "| `martlet.functions.NAME.processes` | integer; 1 to 65536 | `64` | `process`: processes and threads of its worker. |",
+        "| `martlet.functions.NAME.processes` | integer; 1 to 65536 | `64` | `process`: processes of its worker, and sixteen times as many threads. |",
         "| `martlet.functions.NAME.env` | table of strings | – | Variables of its environment. |",
         "| `martlet.rules.NAME.table` | string | required | `table` of `public`, or `schema.table`. |",
         "| `martlet.rules.NAME.on` | list | required | Of `insert`, `update`, `delete`. |",

@@ -19,6 +19,8 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(3)
         if what == "sleep":
             time.sleep(60)
+        if what == "wait":
+            time.sleep(1)
         if what == "child":
             subprocess.Popen(["sleep", "600"])
         body = json.dumps(dict(os.environ) if what == "env" else {"path": self.path}).encode()
