@@ -139,8 +139,8 @@ let package = Package(
         tests(
             "Logic",
             [
-                "MartletBus", "MartletDatabase", "MartletJSON", "MartletLogic", "MartletServiceKit", "MartletWire", logging, nioCore,
-                nioHTTP1, nioPosix,
+                "MartletBus", "MartletDatabase", "MartletJSON", "MartletLogic", "MartletServiceKit", "MartletWire",
+                logging, nioCore, nioHTTP1, nioPosix,
             ]),
         tests(
             "Notification",
@@ -172,7 +172,8 @@ let package = Package(
             "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])
         + service(
             "Logic", executable: "martlet-logic",
-            ["CProcess", "MartletAccessTokens", "MartletDatabase", "MartletJSON", nioCore, nioHTTP1, nioPosix])
+            ["CProcess", "MartletAccessTokens", "MartletDatabase", "MartletJSON", crypto, nioCore, nioHTTP1,
+             nioPosix])
         + service(
             "Notification", executable: "martlet-notification",
             ["MartletAccessTokens", "MartletDatabase", "MartletJSON", "MartletSMTP", nioCore])

@@ -21,6 +21,7 @@ package final class LogicService: MartletService {
     /// Of the workers' sockets.
     private let folder: String
     private let calls: FunctionCalls
+    private let jobs: JobEngine
 
     package init(_ context: ServiceContext) async throws {
         self.context = context
@@ -33,7 +34,9 @@ package final class LogicService: MartletService {
         calls = FunctionCalls(
             catalogue: catalogue, workers: workers, group: group, logger: context.logger,
             metrics: FunctionMetrics(context.metrics))
-        let route = FunctionRoute(catalogue: catalogue, calls: calls)
+        let jobs = try JobEngine(context, caller: calls)
+        self.jobs = jobs
+        let route = FunctionRoute(catalogue: catalogue, calls: calls, admin: { await jobs.answer($0, $1) })
         for method in [MethodRegistry.httpRead, MethodRegistry.httpWrite] {
             context.bus.handle(method) { await route.answer($0) }
         }
@@ -41,11 +44,22 @@ package final class LogicService: MartletService {
 
     package func run() async throws {
         await workers.clear()
+        do { try await cancelWhenGracefulShutdown { [jobs] in try await jobs.open() } } catch is CancellationError {
+            // Asked to stop before it could begin.
+            return try Task.checkCancellation()
+        }
         context.readiness.set(.ready)
-        try await gracefulShutdown()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [jobs] in await jobs.run() }
+            try? await gracefulShutdown()
+            await jobs.drain()
+            group.cancelAll()
+        }
+        try Task.checkCancellation()
     }
 
     package func close() async {
+        await jobs.close()
         await calls.close()
         try? await group.shutdownGracefully()
         // Only what was made for this process alone is empty now and not needed again.

@@ -11,4 +11,7 @@ package struct LogicSettings: Sendable {
         "martlet.logic.edge_url", nil, readers: [.logic],
         "Where functions reach the edge, their `SUPABASE_URL`. Without it: the edge's port on this machine."
     ) { $0.flatMap(NetworkText.urlFault) }
+    package let engine = Setting<String>(
+        "martlet.logic.engine", "sqlite", range: "`sqlite` or `postgres://…`", isSecret: true, readers: [.logic],
+        "Database of jobs, triggers and schedules.", fault: DataSettings.engineFault)
 }
