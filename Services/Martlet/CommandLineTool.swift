@@ -21,6 +21,7 @@ package enum CommandLineTool {
                 try KeysCommand(settings: settings(flags), rotates: rotates, isJSON: isJSON).run()
             case .status(let flags, let services):
                 try StatusCommand(settings: settings(flags), services: services.isEmpty ? Suite.names : services).run()
+            case .jobs(let flags, let options): try JobsCommand(settings: settings(flags), options: options).run()
             case .events(let flags, let options):
                 let command = EventsCommand(settings: try settings(flags), options: options)
                 runTask { try await command.run() }

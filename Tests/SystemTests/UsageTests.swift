@@ -24,6 +24,12 @@ struct UsageTests {
         Mistake(arguments: ["up", "--api-port", "many"], status: 78, words: "api.port (--api-port)"),
         Mistake(arguments: ["up", "--project", "/nowhere"], status: 78, words: "martlet.project"),
         Mistake(arguments: ["events", "--into"], status: 64, words: "events: --into: needs a value"),
+        Mistake(arguments: ["jobs"], status: 64, words: "jobs: expected list, show, retry or cancel"),
+        Mistake(arguments: ["jobs", "burn"], status: 64, words: "jobs: burn: no such word"),
+        Mistake(arguments: ["jobs", "show"], status: 64, words: "jobs: show: expected the id of a job"),
+        Mistake(arguments: ["jobs", "retry", "../keys"], status: 64, words: "jobs: ../keys: no id of a job"),
+        Mistake(arguments: ["jobs", "list", "--state"], status: 64, words: "jobs: --state: needs a value"),
+        Mistake(arguments: ["jobs", "list"], status: 69, words: "no suite runs on"),
         Mistake(arguments: ["status"], status: 69, words: "not ready: auth, data, logic, notification, edge"),
     ]
 
@@ -39,7 +45,8 @@ struct UsageTests {
         "Help and version are answers, not mistakes",
         arguments: [
             (["help"], "keys rotate"), (["--help"], "Usage: martlet <command>"), (["up", "--help"], "--api-port"),
-            (["help", "keys"], "--json"), (["status", "-h"], "Exit status 0"), (["events", "-h"], "--into FILE"), (["--version"], "martlet 0."),
+            (["help", "keys"], "--json"), (["status", "-h"], "Exit status 0"), (["events", "-h"], "--into FILE"),
+            (["jobs", "--help"], "martlet jobs show|retry|cancel ID"), (["--version"], "martlet 0."),
         ])
     func help(arguments: [String], words: String) async throws {
         let (status, printed, complaints) = try await Program.run(arguments)

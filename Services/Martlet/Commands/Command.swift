@@ -12,9 +12,10 @@ enum Command: Sendable, Equatable {
     /// Of these services; all without any.
     case status(CommandLineFlags, services: [ServiceName])
     case events(CommandLineFlags, EventOptions)
+    case jobs(CommandLineFlags, JobsOptions)
 
     /// The commands by the word that calls them.
-    enum Topic: String, Sendable, CaseIterable { case up, keys, status, events }
+    enum Topic: String, Sendable, CaseIterable { case up, keys, status, events, jobs }
 
     /// Throws `StartFailure` with status `usage`.
     init(parsing arguments: some Collection<String>) throws(StartFailure) {
@@ -56,6 +57,7 @@ enum Command: Sendable, Equatable {
             arguments.removeFirst()
         }
         let events = topic == .events ? try EventOptions(taking: &arguments) : EventOptions()
+        let jobs = topic == .jobs ? try JobsOptions(taking: &arguments) : nil
         let flags: CommandLineFlags
         do throws(CommandLineFlags.UsageError) { flags = try CommandLineFlags(arguments) } catch {
             throw StartFailure(.usage, "\(topic.rawValue): \(error.message)")
@@ -67,11 +69,12 @@ enum Command: Sendable, Equatable {
         case .checkConfiguration:
             guard topic == .up else { throw StartFailure(.usage, "\(topic.rawValue): --check-config: no such flag") }
         }
+        if let jobs { return .jobs(flags, jobs) }
         return switch topic {
         case .up: .up(flags, isSeparate: isSeparate)
         case .keys: .keys(flags, rotates: rotates, isJSON: isJSON)
-        case .status: .status(flags, services: services)
         case .events: .events(flags, events)
+        case .status, .jobs: .status(flags, services: services)
         }
     }
 

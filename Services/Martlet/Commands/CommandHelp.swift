@@ -12,6 +12,7 @@ enum CommandHelp {
             case .keys: keys
             case .status: status
             case .events: events
+            case .jobs: jobs
             }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -23,6 +24,7 @@ enum CommandHelp {
         "  keys rotate   replace them",
         "  status        say which services are ready",
         "  events        print the changes of rows, or keep them in a file",
+        "  jobs          list, show, send again or cancel calls of functions that happen later",
         "  help [command]", "  --version", "",
         "The project is --project DIR, else ./supabase if it holds a config.toml, else the working directory.",
         "Exit status: 0, or 64 for wrong usage, 78 for a wrong configuration, 69 for what is taken or away,",
@@ -48,6 +50,15 @@ enum CommandHelp {
         "Usage: martlet status [SERVICE...] [--project DIR] [--data-dir DIR]", "",
         "Asks each service that runs on the data directory, or those that are named, whether it is ready.",
         "Exit status 0 if all of them are, else 69.",
+    ]
+
+    private static let jobs = [
+        "Usage: martlet jobs list [--state STATE] [--function NAME] [--limit N] [--project DIR] [--data-dir DIR]",
+        "       martlet jobs show|retry|cancel ID", "",
+        "Asks the suite that runs on the data directory; the newest jobs come first.", "",
+        "  --state   queued, running, done, dead or cancelled", "  show      everything about one job, as JSON",
+        "  retry     send a dead or cancelled job again, or a waiting one now",
+        "  cancel    end a job; if it runs, its effect may have happened",
     ]
 
     private static let events = [

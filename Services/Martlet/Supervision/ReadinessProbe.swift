@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Glibc
-
 /// Asks an admin port whether its service is ready. Blocks for `timeout` at most per step.
 enum ReadinessProbe {
     enum Answer: Sendable, Equatable {
@@ -20,26 +18,14 @@ enum ReadinessProbe {
     }
 
     /// To connect, to send, and between two pieces of the answer.
-    private static let timeout = timeval(tv_sec: 0, tv_usec: 500_000)
+    private static let timeout = Duration.milliseconds(500)
     private static let answerBytesMax = 4_096
 
     /// `address` is as `run/ports.json` has it: `http://127.0.0.1:9100`, `http://[::1]:9100`.
     static func ask(_ address: String) -> Answer {
-        guard let socket = connect(to: address) else { return .silent }
-        defer { close(socket) }
-        let request = Array("GET /readyz HTTP/1.1\r\nHost: martlet\r\nConnection: close\r\n\r\n".utf8)
-        guard send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
-            return .silent
-        }
-        var answer: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 1_024)
-        while answer.count < answerBytesMax {
-            let count = recv(socket, &piece, piece.count, 0)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
-            answer += piece[..<count]
-        }
-        return parse(String(decoding: answer, as: UTF8.self))
+        let answer = LocalHTTP(address: address, timeout: timeout, answerBytesMax: answerBytesMax).exchange(
+            "GET", "/readyz")
+        return answer.map { parse(String(decoding: $0, as: UTF8.self)) } ?? .silent
     }
 
     /// The answer in the text of an HTTP response.
@@ -50,41 +36,6 @@ enum ReadinessProbe {
         let end = response.range(ofLineEnds: 2)
         let reason = end.map { response[$0...].prefix { !$0.isNewline } } ?? ""
         return .notReady(reason.isEmpty ? "status \(status)" : String(reason))
-    }
-
-    private static func connect(to address: String) -> Int32? {
-        guard address.hasPrefix("http://"), let colon = address.lastIndex(of: ":"),
-            let port = UInt16(address[address.index(after: colon)...])
-        else { return nil }
-        let host = address[..<colon].dropFirst(7).filter { $0 != "[" && $0 != "]" }
-        var four = sockaddr_in()
-        if inet_pton(AF_INET, host, &four.sin_addr) == 1 {
-            four.sin_family = sa_family_t(AF_INET)
-            four.sin_port = port.bigEndian
-            return connect(AF_INET, four)
-        }
-        var six = sockaddr_in6()
-        guard inet_pton(AF_INET6, host, &six.sin6_addr) == 1 else { return nil }
-        six.sin6_family = sa_family_t(AF_INET6)
-        six.sin6_port = port.bigEndian
-        return connect(AF_INET6, six)
-    }
-
-    private static func connect<Address>(_ family: Int32, _ address: Address) -> Int32? {
-        let socket = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard socket >= 0 else { return nil }
-        var (timeout, address) = (timeout, address)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, size)
-        setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &timeout, size)
-        let result = withUnsafeBytes(of: &address) { bytes in
-            bytes.withMemoryRebound(to: sockaddr.self) {
-                Glibc.connect(socket, $0.baseAddress, socklen_t(bytes.count))
-            }
-        }
-        if result == 0 { return socket }
-        close(socket)
-        return nil
     }
 }
 
