@@ -13,6 +13,8 @@ package struct AuthConfiguration: Sendable {
     package var allowsSignUp: Bool
     package var allowsEmail: Bool
     package var passwords: PasswordPolicy
+    package var mail: MailPolicy
+    package var redirects: RedirectPolicy
     /// The first is that of new users; `X-JWT-AUD` may name another one of the list (AU-108).
     package var audiences: [String]
     /// Values of the `role` claim that may use the admin routes.
@@ -22,7 +24,9 @@ package struct AuthConfiguration: Sendable {
     package init(
         issuer: String, accessTokenLife: Duration = .seconds(3_600), refreshTokensRotate: Bool = true,
         refreshReuseInterval: Duration = .seconds(10), allowsSignUp: Bool = true, allowsEmail: Bool = true,
-        passwords: PasswordPolicy = PasswordPolicy(), audiences: [String] = ["authenticated"],
+        passwords: PasswordPolicy = PasswordPolicy(), mail: MailPolicy = MailPolicy(),
+        redirects: RedirectPolicy = RedirectPolicy(siteURL: "http://127.0.0.1:8000"),
+        audiences: [String] = ["authenticated"],
         adminRoles: Set<String> = ["service_role", "supabase_admin"], version: String = ""
     ) {
         self.issuer = issuer
@@ -32,6 +36,8 @@ package struct AuthConfiguration: Sendable {
         self.allowsSignUp = allowsSignUp
         self.allowsEmail = allowsEmail
         self.passwords = passwords
+        self.mail = mail
+        self.redirects = redirects
         self.audiences = audiences
         self.adminRoles = adminRoles
         self.version = version

@@ -13,6 +13,9 @@ package final class Authority: Sendable {
     let keys: KeyRing
     let encryption: EncryptionKeys
     let ledger: UserLedger
+    let secrets: OneTimeSecrets
+    /// There are mails in the outbox.
+    let mailsWait: @Sendable () -> Void
     let clock: @Sendable () -> Timestamp
     private let observe: @Sendable (AuthObservation) -> Void
     /// Public keys of the project's own tokens, published beside ours.
@@ -22,11 +25,13 @@ package final class Authority: Sendable {
     ///
     /// - Parameters:
     ///   - projectKeys: the JWK set of the project keys.
+    ///   - mailsWait: is called when a mail was put into the outbox.
     ///   - observe: hears of what an operator should know.
     package init(
         configuration: AuthConfiguration, database: Database, directory: any UserDirectory, hasher: PasswordHasher,
         encryption: EncryptionKeys, projectKeys: JSONValue = ["keys": []],
         clock: @escaping @Sendable () -> Timestamp = { Timestamp.now() },
+        mailsWait: @escaping @Sendable () -> Void = {},
         observe: @escaping @Sendable (AuthObservation) -> Void = { _ in }
     ) async throws(AuthError) {
         do {
@@ -39,6 +44,8 @@ package final class Authority: Sendable {
         self.clock = clock
         self.observe = observe
         self.projectKeys = projectKeys["keys"]?.arrayValue ?? []
+        self.mailsWait = mailsWait
+        secrets = try await OneTimeSecrets.loadOrMake(database: database, encryption: encryption)
         keys = try await KeyRing.loadOrMake(database: database, encryption: encryption, now: clock())
         ledger = UserLedger(database: database, directory: directory, clock: clock)
     }
@@ -91,6 +98,10 @@ package enum AuthObservation: Sendable {
     case failed(requestID: String, error: AuthError)
     /// Changes of users wait for the data service.
     case unsettled
+    /// The notification service will not ever take this mail.
+    case mailRefused(id: String, reason: String)
+    /// Mails wait for the notification service.
+    case mailsWait(reason: String)
     /// An old refresh token came back: its session was ended.
     case refreshReuse(requestID: String, sessionID: String)
 }

@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("[auth.email]\nenable_confirmations = true", "development", "auth.email.enable_confirmations"),
+        ("[auth.email]\notp_length = 5", "development", "auth.email.otp_length"),
         ("", "production", "auth.external_url: required"),
     ])
     func `A setting that asks for what is not there is refused by its name`(

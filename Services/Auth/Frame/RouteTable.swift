@@ -34,6 +34,12 @@ struct RouteTable: Sendable {
     static let shared = RouteTable(
         routes: [
             Route("POST", "/signup") { authority, request, _ in try await authority.signUp(request) },
+            Route("POST", "/otp") { authority, request, _ in try await authority.requestCode(request) },
+            Route("POST", "/magiclink") { authority, request, _ in try await authority.requestCode(request) },
+            Route("POST", "/recover") { authority, request, _ in try await authority.recover(request) },
+            Route("POST", "/resend") { authority, request, _ in try await authority.resend(request) },
+            Route("POST", "/verify") { authority, request, _ in try await authority.verify(request) },
+            Route("GET", "/verify") { authority, request, _ in try await authority.followLink(request) },
             Route("POST", "/token") { authority, request, _ in try await authority.token(request) },
             Route("POST", "/logout") { authority, request, _ in try await authority.logout(request) },
             Route("GET", "/user") { authority, request, _ in try await authority.showUser(request) },

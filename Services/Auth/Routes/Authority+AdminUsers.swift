@@ -56,6 +56,8 @@ extension Authority {
             }
             return ended
         } completing: { session, user in
+            // Nothing that was sent before opens what the administrator closed.
+            if hash != nil || body.ban != nil || body.email != nil { try session.voidTokens(of: user.id) }
             try session.append(entry)
             return user.document(identities: try session.identities(of: user.id))
         }

@@ -18,7 +18,8 @@ extension Authority {
         external["email"] = .bool(configuration.allowsEmail)
         return AuthReply([
             "external": .object(external), "disable_signup": .bool(!configuration.allowsSignUp),
-            "mailer_autoconfirm": true, "phone_autoconfirm": false, "sms_provider": "", "saml_enabled": false,
+            "mailer_autoconfirm": .bool(!configuration.mail.needsConfirmation), "phone_autoconfirm": false,
+            "sms_provider": "", "saml_enabled": false,
             "passkeys_enabled": false,
         ])
     }

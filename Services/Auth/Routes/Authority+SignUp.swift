@@ -3,7 +3,7 @@
 internal import MartletJSON
 
 extension Authority {
-    /// `POST /signup` (AU-180). E-mail addresses count as confirmed: codes and links are not built.
+    /// `POST /signup` (AU-180).
     func signUp(_ request: AuthRequest) async throws(AuthError) -> AuthReply {
         guard configuration.allowsSignUp else {
             throw AuthError(422, "signup_disabled", "Signups not allowed for this instance")
@@ -18,7 +18,7 @@ extension Authority {
         guard email == nil || phone == nil else {
             throw .validation("Only an email address or phone number should be provided on signup.")
         }
-        try checkChallenge(body)
+        let wish = try mailWish(request, body)
         guard let email else {
             throw AuthError(400, "phone_provider_disabled", "Phone signups are disabled")
         }
@@ -27,30 +27,21 @@ extension Authority {
         }
         let address = try ContactAddress.email(email)
         let data = try body.object("data") ?? JSONObject()
-        return try await signUp(address, password, data: data, request)
+        return try await signUp(address, password, data: data, wish, request)
     }
 
     private func signUp(
-        _ address: String, _ password: Password, data: JSONObject, _ request: AuthRequest
+        _ address: String, _ password: Password, data: JSONObject, _ wish: MailWish, _ request: AuthRequest
     ) async throws(AuthError) -> AuthReply {
+        guard !configuration.mail.needsConfirmation else {
+            return try await signUpUnconfirmed(address, password, data: data, wish, request)
+        }
         let origin = RequestOrigin(request)
         let now = clock()
-        var user = User(
-            id: RandomBytes.makeUUID(), audience: audience(request), role: "authenticated", createdAt: now)
-        user.email = address
-        user.emailConfirmedAt = now
-        user.appMetadata = ["provider": "email", "providers": ["email"]]
-        user.userMetadata = data
-        user.userMetadata["sub"] = .string(user.id)
-        user.userMetadata["email"] = .string(address)
-        user.userMetadata["email_verified"] = true
-        user.userMetadata["phone_verified"] = false
-        try user.checkMetadataSize()
+        var user = try newUser(address, data: data, request)
         user.passwordHash = try await hasher.hash(password)
         let new = try makeSession(of: user.id, method: "password", origin: origin)
-        let entry = AuditEntry(
-            action: .userSignedUp, actorID: user.id, actorName: address, traits: ["provider": "email"],
-            origin: origin, at: now)
+        let entry = mailEntry(.userSignedUp, user, request)
         do throws(AuthError) {
             let signedIn = try await ledger.create(user, deadline: request.deadline) { session, user in
                 try session.begin(new, of: user, entry)
@@ -67,11 +58,44 @@ extension Authority {
         }
     }
 
-    /// A PKCE challenge and its method come together or not at all (AU-162).
-    private func checkChallenge(_ body: RequestBody) throws(AuthError) {
-        guard (try body.text("code_challenge") == nil) == (try body.text("code_challenge_method") == nil) else {
-            throw .validation("PKCE flow requires code_challenge_method and code_challenge")
+    /// Where addresses must be confirmed. A taken address is not told from a new one, but by what the dialect itself
+    /// shows: no identities.
+    private func signUpUnconfirmed(
+        _ address: String, _ password: Password, data: JSONObject, _ wish: MailWish, _ request: AuthRequest
+    ) async throws(AuthError) -> AuthReply {
+        var user = try newUser(address, data: data, request)
+        let mail = try prepareMail(.confirmation, to: user, wish)
+        try await checkLimits(mail.send, request)
+        user.note(mail)
+        // Hashed for everybody: it takes as long for a taken address (AU-505).
+        user.passwordHash = try await hasher.hash(password)
+        let entry = mailEntry(.userSignedUp, user, request)
+        do throws(AuthError) {
+            let document = try await ledger.create(user, deadline: request.deadline) { session, user in
+                try session.post(mail)
+                try session.append(entry)
+                return user.document(identities: try session.identities(of: user.id))
+            }
+            mailsWait()
+            return AuthReply(.object(document))
+        } catch {
+            guard error == .emailExists else { throw error }
         }
+        guard let known = try await person(address, request), known.emailConfirmedAt == nil else {
+            try await sendNothing(to: address, .confirmation, request)
+            return AuthReply(.object(Self.disguised(user, data: data)))
+        }
+        // Password and data stay those of the first sign-up.
+        try await send(.confirmation, to: known, wish, mailEntry(.userRepeatedSignUp, known, request), request)
+        return AuthReply(.object(try await document(of: try await person(address, request) ?? known, request)))
+    }
+
+    /// A user who is not there.
+    private static func disguised(_ user: User, data: JSONObject) -> JSONObject {
+        var user = user
+        user.role = ""
+        user.userMetadata = data
+        return user.document(identities: [])
     }
 }
 

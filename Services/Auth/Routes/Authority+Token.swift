@@ -8,6 +8,7 @@ extension Authority {
     func token(_ request: AuthRequest) async throws(AuthError) -> AuthReply {
         switch request.query["grant_type"] {
         case "password": try await passwordGrant(request)
+        case "pkce": try await pkceGrant(request)
         case "refresh_token": try await refreshGrant(request)
         default: throw AuthError(400, "invalid_credentials", "unsupported_grant_type")
         }

@@ -67,6 +67,7 @@ extension Authority {
             user.passwordHash = newHash
             return .others(than: caller.session.id)
         } completing: { session, user in
+            if newHash != nil { try session.voidTokens(of: user.id) }
             try session.append(entry)
             return user.document(identities: try session.identities(of: user.id))
         }

@@ -9,6 +9,7 @@ extension AuthConfiguration {
     init(_ settings: Settings) {
         let url = settings[\.auth.externalURL] ?? "http://127.0.0.1:\(settings[\.edge.port])/auth/v1"
         let issuer = url.hasSuffix("/") ? String(url.dropLast()) : url
+        let site = settings[\.auth.siteURL] ?? "http://127.0.0.1:\(settings[\.edge.port])"
         self.init(
             issuer: issuer, accessTokenLife: .seconds(settings[\.auth.jwtExpirySeconds]),
             refreshTokensRotate: settings[\.auth.refreshTokensRotate],
@@ -16,6 +17,12 @@ extension AuthConfiguration {
             allowsSignUp: settings[\.auth.signUpIsEnabled], allowsEmail: settings[\.auth.emailSignUpIsEnabled],
             passwords: PasswordPolicy(
                 lengthMin: settings[\.auth.passwordLengthMin], bytesMax: settings[\.auth.passwordBytesMax]),
+            mail: MailPolicy(
+                needsConfirmation: settings[\.auth.emailNeedsConfirmation], gap: settings[\.auth.emailGap],
+                codeLength: settings[\.auth.emailCodeLength],
+                linkLife: .seconds(settings[\.auth.emailLinkLifeSeconds]),
+                codeLife: .seconds(settings[\.auth.emailCodeLifeSeconds]), perHour: settings[\.auth.emailsPerHour]),
+            redirects: RedirectPolicy(siteURL: site, allowed: settings[\.auth.additionalRedirectURLs]),
             version: MartletVersion.current)
     }
 }

@@ -20,6 +20,10 @@ package final class AuthService: MartletService {
     /// How often changes that the data service has not answered are repeated.
     private static let settlementInterval = Duration.seconds(5)
 
+    /// Between two attempts to hand mails over.
+    private static let mailPauseMin = Duration.milliseconds(250)
+    private static let mailPauseMax = Duration.seconds(10)
+
     private struct Opened {
         let authority: Authority
         let database: Database
@@ -31,11 +35,14 @@ package final class AuthService: MartletService {
     private let encryption: EncryptionKeys
     private let projectKeys: ProjectKeys
     private let opened = Mutex<Opened?>(nil)
+    private let mailWakes: AsyncStream<Void>
+    private let wakeMails: AsyncStream<Void>.Continuation
     private let requests: Counter
     private let failures: Counter
 
     package init(_ context: ServiceContext) async throws {
         self.context = context
+        (mailWakes, wakeMails) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         configuration = AuthConfiguration(context.settings)
         do throws(KeyError) {
             encryption = try Self.encryptionKeys(context)
@@ -58,9 +65,13 @@ package final class AuthService: MartletService {
                 let authority = try await open()
                 await authority.settle()
                 context.readiness.set(.ready)
-                while true {
-                    try await Task.sleep(for: Self.settlementInterval)
-                    await authority.settle()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { [self] in await carryMails(of: authority) }
+                    while true {
+                        try await Task.sleep(for: Self.settlementInterval)
+                        await authority.settle()
+                        await authority.forgetExpired()
+                    }
                 }
             } catch is CancellationError {}
         }
@@ -134,12 +145,29 @@ package final class AuthService: MartletService {
             let authority = try await Authority(
                 configuration: configuration, database: database, directory: BusUserDirectory(bus: context.bus),
                 hasher: hasher, encryption: encryption, projectKeys: projectKeys.jwks,
+                mailsWait: { [wakeMails] in wakeMails.yield() },
                 observe: { $0.log(to: logger) })
             opened.withLock { $0 = Opened(authority: authority, database: database, hasher: hasher) }
             return authority
         } catch {
             await database.close()
             throw error
+        }
+    }
+
+    // MARK: Mails
+
+    /// Hands the outbox over: at once when something comes into it, and again after a pause while it cannot be.
+    private func carryMails(of authority: Authority) async {
+        let carrier = BusMailCarrier(bus: context.bus)
+        var pause = Self.mailPauseMin
+        wakeMails.yield()
+        for await _ in mailWakes {
+            while await !authority.handOverMails(to: carrier) {
+                do { try await Task.sleep(for: pause * Double.random(in: 0.5...1)) } catch { return }
+                pause = min(pause * 2, Self.mailPauseMax)
+            }
+            pause = Self.mailPauseMin
         }
     }
 
@@ -181,6 +209,12 @@ extension AuthObservation {
                     "error.detail": "\(error.cause ?? error.message)",
                 ])
         case .unsettled: logger.warning("Changes of users wait for the data service.")
+        case .mailRefused(let id, let reason):
+            logger.error(
+                "A mail was refused by the notification service.",
+                metadata: ["mail.id": "\(id)", "error.detail": "\(reason)"])
+        case .mailsWait(let reason):
+            logger.warning("Mails wait for the notification service.", metadata: ["error.detail": "\(reason)"])
         case .refreshReuse(let requestID, let sessionID):
             logger.warning(
                 "An old refresh token came back; its session is ended.",

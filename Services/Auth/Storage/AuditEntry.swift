@@ -16,14 +16,17 @@ struct AuditEntry: Sendable {
         case userDeleted = "user_deleted"
         case userUpdatedPassword = "user_updated_password"
         case userBanned = "user_banned"
+        case userRecoveryRequested = "user_recovery_requested"
+        case userConfirmationRequested = "user_confirmation_requested"
+        case codeFailed = "code_failed"
         case tokenRefreshed = "token_refreshed"
         case refreshReuseDetected = "refresh_reuse_detected"
 
         var logType: String {
             switch self {
-            case .login, .loginFailed, .logout: "account"
+            case .login, .loginFailed, .logout, .codeFailed: "account"
             case .userSignedUp, .userRepeatedSignUp, .userDeleted, .userBanned: "team"
-            case .userModified, .userUpdatedPassword: "user"
+            case .userModified, .userUpdatedPassword, .userRecoveryRequested, .userConfirmationRequested: "user"
             case .tokenRefreshed, .refreshReuseDetected: "token"
             }
         }

@@ -91,6 +91,63 @@ package enum AuthSchema {
                     traits text not null
                 );
                 create index audit_log_at on audit_log (at);
-                """)
+                """),
+        Migration(
+            number: 2, name: "mails",
+            sql: """
+                alter table users add column confirmation_sent_at bigint;
+                alter table users add column recovery_sent_at bigint;
+
+                create table secrets (
+                    name text primary key,
+                    sealed text not null
+                );
+
+                create table one_time_tokens (
+                    id text primary key,
+                    user_id text not null references users (id) on delete cascade,
+                    purpose text not null,
+                    address text not null,
+                    code_hash text not null,
+                    link_hash text not null unique,
+                    challenge text,
+                    challenge_is_hashed bigint not null,
+                    failures bigint not null,
+                    sent_at bigint not null
+                );
+                create unique index one_time_tokens_one on one_time_tokens (user_id, purpose);
+
+                create table flow_states (
+                    id text primary key,
+                    user_id text not null references users (id) on delete cascade,
+                    code_hash text not null unique,
+                    challenge text not null,
+                    is_hashed bigint not null,
+                    failures bigint not null,
+                    issued_at bigint not null
+                );
+                create index flow_states_user on flow_states (user_id);
+
+                create table mail_sends (
+                    id text primary key,
+                    address_hash text not null,
+                    mailbox_hash text not null,
+                    purpose text not null,
+                    is_real bigint not null,
+                    sent_at bigint not null
+                );
+                create index mail_sends_address on mail_sends (address_hash, purpose, sent_at);
+                create index mail_sends_mailbox on mail_sends (mailbox_hash, sent_at);
+                create index mail_sends_at on mail_sends (sent_at);
+
+                create table mail_outbox (
+                    id text primary key,
+                    kind text not null,
+                    recipient text not null,
+                    variables text not null,
+                    created_at bigint not null
+                );
+                create index mail_outbox_at on mail_outbox (created_at, id);
+                """),
     ]
 }

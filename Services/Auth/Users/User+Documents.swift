@@ -16,6 +16,8 @@ extension User {
         put("phone_confirmed_at", phoneConfirmedAt)
         put("confirmed_at", confirmedAt)
         put("invited_at", invitedAt)
+        put("confirmation_sent_at", confirmationSentAt)
+        put("recovery_sent_at", recoverySentAt)
         put("last_sign_in_at", lastSignInAt)
         document["app_metadata"] = .object(appMetadata)
         document["user_metadata"] = .object(userMetadata)

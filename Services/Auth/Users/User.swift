@@ -34,13 +34,15 @@ struct User: Sendable {
     /// Version of the row in the directory.
     var version: Int64
     var state: State
+    var confirmationSentAt: Timestamp?
+    var recoverySentAt: Timestamp?
 
     func isBanned(at now: Timestamp) -> Bool { bannedUntil.map { $0 > now } ?? false }
 
     static let columnNames = """
         id, aud, role, email, phone, password_hash, email_confirmed_at, phone_confirmed_at, invited_at, \
         last_sign_in_at, banned_until, deleted_at, app_metadata, user_metadata, is_anonymous, created_at, updated_at, \
-        version, state
+        version, state, confirmation_sent_at, recovery_sent_at
         """
 
     init(_ row: SQLRow) throws(AuthError) {
@@ -67,6 +69,8 @@ struct User: Sendable {
         self.updatedAt = updatedAt
         self.version = version
         self.state = state
+        confirmationSentAt = Timestamp(row["confirmation_sent_at"])
+        recoverySentAt = Timestamp(row["recovery_sent_at"])
     }
 
     /// A new user, pending.

@@ -37,11 +37,14 @@ extension UserLedger {
                     try session.execute("delete from users where id = $1", [.text(user.id)])
                     return result
                 }
-                let lastSignInAt = user.lastSignInAt
+                let (lastSignInAt, confirmationSentAt, recoverySentAt) =
+                    (user.lastSignInAt, user.confirmationSentAt, user.recoverySentAt)
                 user = change.target
                 user.adopt(columns)
-                // Sign-ins went on while the change was under way.
+                // Sign-ins and mails went on while the change was under way.
                 user.lastSignInAt = [user.lastSignInAt, lastSignInAt].compactMap(\.self).max()
+                user.confirmationSentAt = [user.confirmationSentAt, confirmationSentAt].compactMap(\.self).max()
+                user.recoverySentAt = [user.recoverySentAt, recoverySentAt].compactMap(\.self).max()
                 user.version = max(version, change.version)
                 user.state = .active
                 return try session.apply(user, ending: change.endedSessions, now: now, complete)

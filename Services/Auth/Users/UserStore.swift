@@ -11,7 +11,7 @@ extension User {
             emailConfirmedAt.sqlValue, phoneConfirmedAt.sqlValue, invitedAt.sqlValue, lastSignInAt.sqlValue,
             bannedUntil.sqlValue, deletedAt.sqlValue, .text(appMetadata.text), .text(userMetadata.text),
             .integer(isAnonymous ? 1 : 0), createdAt.sqlValue, updatedAt.sqlValue, .integer(version),
-            .text(state.rawValue),
+            .text(state.rawValue), confirmationSentAt.sqlValue, recoverySentAt.sqlValue,
         ]
     }
 

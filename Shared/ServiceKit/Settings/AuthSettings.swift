@@ -37,8 +37,20 @@ package struct AuthSettings: Sendable {
         "auth.email.enable_signup", true, aliases: ["AUTH_EMAIL_ENABLED"], readers: [.auth],
         "Whether e-mail and password may be used.")
     package let emailNeedsConfirmation = Setting<Bool>(
-        "auth.email.enable_confirmations", false, readers: [.auth], "Whether an address must be confirmed by a mail."
-    ) { $0 ? "mails that confirm an address are not built yet; set it to false" : nil }
+        "auth.email.enable_confirmations", false, readers: [.auth], "Whether an address must be confirmed by a mail.")
+    package let emailGap = Setting<Duration>(
+        "auth.email.max_frequency", .seconds(60), in: .zero...(.seconds(86_400)), aliases: ["AUTH_EMAIL_GAP"],
+        readers: [.auth], "Shortest time between two mails of one purpose to one address.")
+    package let emailCodeLength = Setting<Int>(
+        "auth.email.otp_length", 6, in: 6...10, readers: [.auth], "Digits of a code in a mail.")
+    package let emailLinkLifeSeconds = Setting<Int>(
+        "auth.email.otp_expiry", 3_600, in: 60...86_400, readers: [.auth], "Life of a mail's link, in seconds.")
+    package let emailCodeLifeSeconds = Setting<Int>(
+        "martlet.auth.email_code_expiry", 600, in: 60...3_600, readers: [.auth],
+        "Life of a mail's code, in seconds; never longer than the link's.")
+    package let emailsPerHour = Setting<Int>(
+        "auth.rate_limit.email_sent", 30, in: 1...1_000_000, aliases: ["AUTH_RATE_EMAIL_PER_HOUR"], readers: [.auth],
+        "Mails of the whole installation in an hour.")
     package let passwordBytesMax = Setting<Int>(
         "martlet.auth.password_bytes_max", 256, in: 72...1_024, readers: [.auth],
         "Longest password, in bytes; longer ones are refused, never cut.")

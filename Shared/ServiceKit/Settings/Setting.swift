@@ -65,11 +65,11 @@ extension Setting where Value == Int {
 extension Setting where Value == Duration {
     /// A duration between two bounds, both included.
     package init(
-        _ path: String, _ fallback: Duration, in range: ClosedRange<Duration>, readers: [ServiceName] = [],
-        _ summary: String
+        _ path: String, _ fallback: Duration, in range: ClosedRange<Duration>, aliases: [String] = [],
+        readers: [ServiceName] = [], _ summary: String
     ) {
         let text = "\(DurationText.text(range.lowerBound)) to \(DurationText.text(range.upperBound))"
-        self.init(path, fallback, range: text, readers: readers, summary) { value in
+        self.init(path, fallback, range: text, aliases: aliases, readers: readers, summary) { value in
             range.contains(value) ? nil : "expected \(text), not \(DurationText.text(value))"
         }
     }
