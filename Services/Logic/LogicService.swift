@@ -40,6 +40,8 @@ package final class LogicService: MartletService {
         for method in [MethodRegistry.httpRead, MethodRegistry.httpWrite] {
             context.bus.handle(method) { await route.answer($0) }
         }
+        let decisions = RuleDecisions(functions: calls)
+        context.bus.handle(MethodRegistry.logicDecide) { await decisions.decide($0) }
     }
 
     package func run() async throws {

@@ -50,7 +50,7 @@ package struct ReplyHeader: Sendable, Equatable {
     /// Text for operators; never shown to clients. Empty on success.
     package var message: String
     package var contentType: String
-    /// Present on replies to `http.read` and `http.write`; the payload is then the HTTP body.
+    /// Present on replies to `http.read`, `http.write`, `data.batch` and `logic.decide`; the payload is then the body.
     package var http: HTTPResponseHead?
 
     package init(

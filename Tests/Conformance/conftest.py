@@ -12,7 +12,7 @@ import urllib.parse
 import pytest
 
 from schema import RandomSchema
-from stack import ROOT, PostgreSQL, Stack
+from stack import ROOT, PostgreSQL, Stack, deno
 
 ENGINE = os.environ.get("MARTLET_TEST_ENGINE", "sqlite")
 TOPOLOGY = os.environ.get("MARTLET_TEST_TOPOLOGY", "one")
@@ -30,7 +30,7 @@ def postgres():
 
 
 def run(project: pathlib.Path, postgres):
-    return Stack(project, postgres.database() if postgres else None, TOPOLOGY).start()
+    return Stack(project, postgres.database() if postgres else None, TOPOLOGY, {"MARTLET_LOGIC_DENO": deno()}).start()
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,14 @@ def folder_of_binaries() -> str:
     return str(folder)
 
 
+def deno() -> str:
+    """The Deno that requirements.txt brought beside this interpreter, or another on PATH."""
+    beside = pathlib.Path(sys.executable).parent / "deno"
+    found = str(beside) if beside.exists() else shutil.which("deno")
+    assert found, "Deno is missing: Tests/Conformance/run installs it"
+    return found
+
+
 class Hopeless(AssertionError):
     """What is waited for cannot come any more."""
 

@@ -21,17 +21,9 @@ from supabase import create_client
 from supabase_functions.errors import FunctionsHttpError, FunctionsRelayError
 
 from conftest import run
-from stack import wait_until
+from stack import deno, wait_until
 
 SAMPLES = pathlib.Path(__file__).parent / "functions"
-
-
-def deno() -> str:
-    """The Deno that requirements.txt brought beside this interpreter, or another on PATH."""
-    beside = pathlib.Path(sys.executable).parent / "deno"
-    found = str(beside) if beside.exists() else shutil.which("deno")
-    assert found, "Deno is missing: Tests/Conformance/run installs it"
-    return found
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):

@@ -3,6 +3,7 @@
 import MartletData
 import MartletDatabase
 import MartletJSON
+import MartletSQL
 import Testing
 
 /// The change log through the row engine.
@@ -55,6 +56,27 @@ struct LogTests {
             let all = try await engine.logged()
             #expect(all.map(\.sequence) == Array(1...Int64(all.count)))
             #expect(Set(all.map(\.id)).count == all.count)
+        }
+    }
+
+    @Test("A table that only triggers name is logged, and shown to nobody", arguments: engines)
+    func captured(_ engine: DatabaseEngine) async throws {
+        let captured = [QualifiedName("public", "unseen"), QualifiedName("public", "nothing")]
+        try await TestEngine.with(engine, migrations: [Self.migration], captured: Set(captured)) { engine in
+            let start = try await engine.logged().count
+            #expect(await engine.send("POST", "/unseen", as: .service, #"{"id":1}"#).status == 201)
+            #expect(await engine.send("POST", "/note", as: .service, #"{"id":1}"#).status == 201)
+            let entries = try await engine.logged().dropFirst(start)
+            #expect(entries.map(\.type) == ["row.insert", "row.insert"])
+            let first = try #require(entries.first)
+            #expect(String(decoding: first.body, as: UTF8.self).contains(#""record":{"id":1}"#))
+            let feed = try await engine.rows.describeFeed(schema: "", table: "", deadline: nil)
+            #expect(feed.tables.map(\.name.name) == ["child", "note"])
+            let question = VisibilityQuestion(
+                stream: LogStream.rows, epoch: feed.epoch, sequences: entries.map(\.sequence),
+                claimSets: [RequestSession(role: "service_role")], deadline: nil)
+            let changes = try await engine.rows.visible(question).changes
+            #expect(changes.map { $0.visible.bytes.contains { $0 != 0 } } == [false, true])
         }
     }
 

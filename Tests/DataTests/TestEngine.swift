@@ -3,6 +3,7 @@
 import Foundation
 import MartletData
 import MartletDatabase
+import MartletSQL
 import MartletWire
 import Testing
 
@@ -16,9 +17,9 @@ struct TestEngine: Sendable {
 
     static func with(
         _ engine: DatabaseEngine, migrations: [String], users: [String] = [alice, bob], rowsMax: Int64? = nil,
-        _ body: (TestEngine) async throws -> Void
+        captured: Set<QualifiedName> = [], _ body: (TestEngine) async throws -> Void
     ) async throws {
-        try await open(engine) { rows in
+        try await open(engine, captured: captured) { rows in
             let files = migrations.enumerated().map { position, sql in
                 let version = String(20_260_101_000_000 + position)
                 return MigrationFile(version: version, fileName: "\(version)_test.sql", sql: sql)
@@ -37,19 +38,24 @@ struct TestEngine: Sendable {
         }
     }
 
-    static func open(_ engine: DatabaseEngine, _ body: (any RowEngine) async throws -> Void) async throws {
+    static func open(
+        _ engine: DatabaseEngine, captured: Set<QualifiedName> = [], _ body: (any RowEngine) async throws -> Void
+    ) async throws {
         switch engine {
-        case .sqlite: try await openSQLite(body)
-        case .postgres: try await openPostgres(body)
+        case .sqlite: try await openSQLite(captured, body)
+        case .postgres: try await openPostgres(captured, body)
         }
     }
 
-    private static func openSQLite(_ body: (any RowEngine) async throws -> Void) async throws {
+    private static func openSQLite(
+        _ captured: Set<QualifiedName>, _ body: (any RowEngine) async throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         try await lend(
-            try await SQLiteEngine.open(path: folder.appendingPathComponent("data.db").path, readers: 2), body)
+            try await SQLiteEngine.open(
+                path: folder.appendingPathComponent("data.db").path, readers: 2, captured: captured), body)
     }
 
     private static func lend(_ rows: any RowEngine, _ body: (any RowEngine) async throws -> Void) async throws {
@@ -63,9 +69,11 @@ struct TestEngine: Sendable {
         try outcome.get()
     }
 
-    private static func openPostgres(_ body: (any RowEngine) async throws -> Void) async throws {
+    private static func openPostgres(
+        _ captured: Set<QualifiedName>, _ body: (any RowEngine) async throws -> Void
+    ) async throws {
         try await withPostgresDatabase { url in
-            try await lend(try await PostgresEngine.open(url: url, poolSize: 2), body)
+            try await lend(try await PostgresEngine.open(url: url, poolSize: 2, captured: captured), body)
         }
     }
 

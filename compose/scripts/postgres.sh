@@ -19,7 +19,7 @@ start)
     cd /
     "${as[@]}" "$binaries/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
     "${as[@]}" "$binaries/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
-        -o "-k $folder -c listen_addresses='' -c fsync=off -c max_connections=200" start >/dev/null
+        -o "-k $folder -c listen_addresses='' -c fsync=off -c max_connections=600" start >/dev/null
     echo "postgres://postgres@/postgres?host=$folder"
     ;;
 stop)

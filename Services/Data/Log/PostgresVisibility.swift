@@ -6,8 +6,10 @@ import MartletSQL
 
 extension PostgresEngine {
     package func visible(_ question: VisibilityQuestion) async throws -> VisibilityAnswer {
-        let version = schema.catalog.version
-        var visibility = PostgresVisibility(question: question, roles: requestRoles)
+        let catalog = schema.catalog
+        let version = catalog.version
+        var visibility = PostgresVisibility(
+            question: question, roles: requestRoles, hidden: captured.subtracting(catalog.publication))
         visibility = try await administration.read(deadline: question.deadline) { [visibility] session in
             var visibility = visibility
             try visibility.readLog(session)
@@ -56,6 +58,8 @@ struct PostgresVisibility: Sendable {
     let question: VisibilityQuestion
     /// Roles that requests may take.
     let roles: Set<String>
+    /// Tables that are logged for triggers alone.
+    let hidden: Set<QualifiedName>
     private var entries: [LoggedChange.Found] = []
     private var rights: [QualifiedName: Rights] = [:]
     /// By claim set, the positions of the changes that the policies let through.
@@ -66,13 +70,14 @@ struct PostgresVisibility: Sendable {
         var standings: [String: ReadStanding]
     }
 
-    init(question: VisibilityQuestion, roles: Set<String>) {
+    init(question: VisibilityQuestion, roles: Set<String>, hidden: Set<QualifiedName>) {
         self.question = question
         self.roles = roles
+        self.hidden = hidden
     }
 
     mutating func readLog(_ session: DatabaseSession) throws {
-        entries = try LoggedChange.read(question, session)
+        entries = try LoggedChange.read(question, hidden: hidden, session)
     }
 
     // MARK: Rights

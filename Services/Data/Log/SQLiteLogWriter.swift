@@ -8,11 +8,15 @@ import Synchronization
 final class SQLiteLogWriter: Sendable {
     private let images = Mutex<[String: RowImage]>([:])
     private let hasWritten = Atomic(false)
+    /// Tables whose changes are logged though they are not published.
+    let captured: Set<QualifiedName>
 
-    /// What is published from now on. Returns the names of the tables in the file.
+    init(captured: Set<QualifiedName>) { self.captured = captured }
+
+    /// What is logged from now on. Returns the names of the tables in the file.
     func take(_ catalog: Catalog) -> Set<String> {
         var made: [String: RowImage] = [:]
-        for name in catalog.publication {
+        for name in catalog.publication.union(captured) {
             guard let relation = catalog.relations[name], relation.kind == .table else { continue }
             made[SQLiteName.encoded(name)] = RowImage(relation, version: catalog.version)
         }

@@ -117,15 +117,19 @@ struct LoggedChange: Sendable {
         case gone
     }
 
-    /// Reads the entries of a question, one result for each sequence.
-    static func read(_ question: VisibilityQuestion, _ session: DatabaseSession) throws -> [Found] {
+    /// Reads the entries of a question, one result for each sequence. Changes of `hidden` tables are nobody's to
+    /// see.
+    static func read(
+        _ question: VisibilityQuestion, hidden: Set<QualifiedName>, _ session: DatabaseSession
+    ) throws -> [Found] {
         let entries = try TableLog.entries(
             question.stream, epoch: question.epoch, at: question.sequences, session)
         let bySequence = Dictionary(entries.map { ($0.sequence, $0) }) { first, _ in first }
         return question.sequences.map { sequence in
             guard let entry = bySequence[sequence] else { return .gone }
             let change = LoggedChange(type: entry.type, headers: entry.headers, body: entry.body)
-            return change.map { .change($0) } ?? .other
+            guard let change, !hidden.contains(change.relation) else { return .other }
+            return .change(change)
         }
     }
 }

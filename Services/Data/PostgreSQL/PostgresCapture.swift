@@ -3,7 +3,7 @@
 import MartletDatabase
 import MartletSQL
 
-/// The triggers that write changes of published tables into the outbox (D30).
+/// The triggers that write changes of published tables, and of others that were asked for, into the outbox (D30).
 enum PostgresCapture {
     /// Runs with fixed settings, so that a value looks the same whoever changes the row. It is silent during
     /// migrations and the seed; the setting that says so counts for no request.
@@ -24,25 +24,33 @@ enum PostgresCapture {
         end $$;
         """
 
-    /// Makes the triggers of published tables and drops those of others.
-    static func synchronise(_ session: DatabaseSession) throws {
-        let published = try names(
+    /// Makes the triggers of published tables and of `others`, and drops those of all further ones.
+    static func synchronise(_ others: Set<QualifiedName>, _ session: DatabaseSession) throws {
+        let logged = try names(
             """
             select schemaname, tablename from pg_publication_tables where pubname = 'supabase_realtime' \
             and schemaname <> all ('{auth,storage,realtime,extensions,martlet}')
-            """, session)
+            """, session
+        ).union(
+            try names(
+                """
+                select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+                where c.relkind in ('r', 'p') and not c.relispartition \
+                and n.nspname <> all ('{auth,storage,realtime,extensions,martlet,pg_catalog,information_schema}')
+                """, session
+            ).intersection(others))
         let captured = try names(
             """
             select distinct n.nspname, c.relname from pg_trigger t join pg_class c on c.oid = t.tgrelid \
             join pg_namespace n on n.oid = c.relnamespace where t.tgname = '!martlet_capture_id' and t.tgparentid = 0
             """, session)
-        for name in captured.subtracting(published).sorted() {
+        for name in captured.subtracting(logged).sorted() {
             for suffix in ["id", "u", "t"] {
                 try session.executeScript("drop trigger if exists \"!martlet_capture_\(suffix)\" on \(quoted(name))")
             }
         }
         // A name that begins with ! stands before the application's own triggers, whose changes come after.
-        for name in published.subtracting(captured).sorted() {
+        for name in logged.subtracting(captured).sorted() {
             try session.executeScript(
                 """
                 create trigger "!martlet_capture_id" after insert or delete on \(quoted(name))

@@ -21,6 +21,7 @@ extension PostgresEngine {
 
     private func apply(_ file: MigrationFile, checksRowSecurity: Bool) async throws {
         let schemas = schema.exposedSchemas
+        let captured = captured
         try await administration.write(alone: true) { session in
             // Another process may be migrating the same database: the second one finds the file applied.
             try session.execute("lock table martlet.migration in share row exclusive mode")
@@ -33,7 +34,7 @@ extension PostgresEngine {
             let before = try PostgresCatalogReader(session: session).read()
             while try PostgresNumbering.number(before, session) > 0 {}
             try Self.run(file.sql, fileName: file.fileName, session)
-            try PostgresCapture.synchronise(session)
+            try PostgresCapture.synchronise(captured, session)
             if checksRowSecurity {
                 let catalog = try PostgresCatalogReader(session: session).read()
                 if let failure = MigrationLedger.openTable(in: catalog, schemas, file) { throw failure }

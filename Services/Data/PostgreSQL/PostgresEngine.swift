@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletDatabase
-import MartletSQL
+package import MartletSQL
 import Synchronization
 
 /// The application's tables on PostgreSQL, with the server's own roles, policies and triggers.
@@ -12,6 +12,8 @@ package final class PostgresEngine: RowEngine {
     let requests: Database
     private let cached: SnapshotBox
     private let exposedSchemas: [String]
+    /// Tables whose changes are logged though they are not published.
+    let captured: Set<QualifiedName>
     package let log: any LogStore
     /// Numbers what this and other replicas captured; runs while the service does.
     let numbering: PostgresNumbering
@@ -43,9 +45,10 @@ package final class PostgresEngine: RowEngine {
     /// - Parameters:
     ///   - url: libpq URL of a login that may make roles; the database belongs to this service.
     ///   - poolSize: connections for requests.
+    ///   - captured: tables whose changes are logged though they are not published.
     /// - Throws: `DatabaseError`.
     package static func open(
-        url: String, poolSize: Int, exposedSchemas: [String] = ["public"]
+        url: String, poolSize: Int, exposedSchemas: [String] = ["public"], captured: Set<QualifiedName> = []
     ) async throws -> PostgresEngine {
         let searchPath = "set search_path = public, extensions"
         let administration = try Database(
@@ -58,7 +61,7 @@ package final class PostgresEngine: RowEngine {
                 try TableLog.prepare(session)
                 let head = try TableLog.head(LogStream.rows, session, lock: " for update")
                 _ = try PostgresLineage.follow(head, LogStream.rows, session)
-                try PostgresCapture.synchronise(session)
+                try PostgresCapture.synchronise(captured, session)
                 let rows = try session.query("select rolsuper from pg_roles where rolname = current_user")
                 return rows.first?[0].textValue == "t"
             }
@@ -67,7 +70,7 @@ package final class PostgresEngine: RowEngine {
             let requests = try Database(
                 DatabaseConfiguration(
                     location: .postgres(url: url), poolSize: poolSize, startupStatements: [searchPath, become]))
-            return PostgresEngine(administration, requests, snapshot, exposedSchemas)
+            return PostgresEngine(administration, requests, snapshot, exposedSchemas, captured)
         } catch {
             await administration.close()
             throw error
@@ -75,10 +78,11 @@ package final class PostgresEngine: RowEngine {
     }
 
     /// Key of the advisory lock that orders starts; any fixed number.
-    private static let bootstrapLock = 7_230_711_901_322_017_103
+    static let bootstrapLock = 7_230_711_901_322_017_103
 
     private init(
-        _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String]
+        _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String],
+        _ captured: Set<QualifiedName>
     ) {
         self.administration = administration
         let log = TableLog(administration)
@@ -89,6 +93,7 @@ package final class PostgresEngine: RowEngine {
             database: administration, log: log, catalog: { cached.withLock { $0.schema }.catalog })
         self.requests = requests
         self.exposedSchemas = exposedSchemas
+        self.captured = captured
     }
 
     /// Numbers what was captured so far.
@@ -119,23 +124,10 @@ package final class PostgresEngine: RowEngine {
 
     package func read(_ plan: ReadPlan, session: RequestSession) async throws -> RowsResult {
         try checkRole(session.role)
-        var rowsStatement = PostgresStatement()
-        let rowsSQL = rowsStatement.rows(plan.rows)
-        var totalStatement = PostgresStatement()
-        let totalSQL = plan.count == .exact ? totalStatement.total(plan.rows) : nil
-        let (rows, total) = (rowsStatement.parameters, totalStatement.parameters)
+        let compiled = PostgresRead(plan)
         return try await requests.read(deadline: session.deadline) { database in
             try Self.take(session, database)
-            var result = RowsResult(body: [UInt8(ascii: "[")])
-            try database.forEachRow(rowsSQL, rows) { row in
-                if result.rowCount > 0 { result.body.append(UInt8(ascii: ",")) }
-                row.withText(0) { result.body.append(contentsOf: $0) }
-                result.rowCount += 1
-                return true
-            }
-            result.body.append(UInt8(ascii: "]"))
-            if let totalSQL { result.total = try database.query(totalSQL, total).first?[0].integerValue }
-            return result
+            return try compiled.run(database)
         }
     }
 
@@ -144,23 +136,13 @@ package final class PostgresEngine: RowEngine {
         finish: @escaping @Sendable (RowsResult) throws -> FinishedReply
     ) async throws -> FinishedReply {
         try checkRole(session.role)
-        guard let relation = schema.catalog.relations[plan.relation] else {
-            throw RowError("42P01", "relation \"\(plan.relation.name)\" does not exist")
-        }
-        var statement = PostgresStatement()
-        let write = statement.write(plan, relation)
-        let parameters = statement.parameters
-        let location = plan.wantsLocation ? relation.primaryKey?.columns ?? [] : []
+        let compiled = try PostgresWrite(plan, schema.catalog)
         let written = try await requests.write(deadline: session.deadline) { database in
             if let key = session.idempotency, let earlier = try PostgresIdempotency.claim(key, database) {
                 return earlier
             }
             try Self.take(session, database)
-            let result =
-                write.returnsRows
-                ? try Self.rows(of: write.sql, parameters, location, plan.representation != nil, database)
-                : RowsResult(rowCount: try database.execute(write.sql, parameters))
-            let reply = try finish(result)
+            let reply = try finish(try compiled.run(database))
             if let key = session.idempotency {
                 try database.execute("select set_config('role', 'authenticator', true)")
                 try PostgresIdempotency.record(reply, under: key, database)
@@ -171,31 +153,8 @@ package final class PostgresEngine: RowEngine {
         return written
     }
 
-    private static func rows(
-        of sql: String, _ parameters: [SQLValue], _ location: [String], _ showsRows: Bool, _ database: DatabaseSession
-    ) throws -> RowsResult {
-        var result = RowsResult(body: showsRows ? [UInt8(ascii: "[")] : [])
-        try database.forEachRow(sql, parameters) { row in
-            if showsRows {
-                if result.rowCount > 0 { result.body.append(UInt8(ascii: ",")) }
-                row.withText(0) { result.body.append(contentsOf: $0) }
-            }
-            result.rowCount += 1
-            if row.withText(1, { $0.first == UInt8(ascii: "t") }) { result.insertedCount += 1 }
-            result.location =
-                result.rowCount > 1
-                ? []
-                : location.enumerated().map { position, column in
-                    (column, row.isNull(2 + position) ? nil : row.text(2 + position))
-                }
-            return true
-        }
-        if showsRows { result.body.append(UInt8(ascii: "]")) }
-        return result
-    }
-
     /// Refuses a role that the token names and requests may not take, in the server's words.
-    private func checkRole(_ role: String) throws(RowError) {
+    func checkRole(_ role: String) throws(RowError) {
         let (exists, isAllowed) = cached.withLock { ($0.schema.catalog.roles[role] != nil, $0.roles.contains(role)) }
         if !exists { throw RowError("22023", "role \"\(role)\" does not exist") }
         if !isAllowed { throw RowError("42501", "permission denied to set role \"\(role)\"") }

@@ -24,14 +24,22 @@ enum PostgresIdempotency {
             on conflict do nothing
             """, identity + [.text(key.requestHash)])
         guard claimed == 0 else { return nil }
+        guard let earlier = try recorded(key, database) else {
+            throw RowError("40001", "could not serialize access due to concurrent delete")
+        }
+        return earlier
+    }
+
+    /// The earlier answer, if there is one.
+    ///
+    /// - Throws: `RowError` when the key belongs to another request, or its answer was not kept.
+    static func recorded(_ key: IdempotencyKey, _ database: DatabaseSession) throws -> FinishedReply? {
         let rows = try database.query(
             """
             select request_hash, status, fields, body from martlet.idempotency \
             where principal = $1 and method = $2 and key = $3
-            """, identity)
-        guard let row = rows.first else {
-            throw RowError("40001", "could not serialize access due to concurrent delete")
-        }
+            """, [.text(key.principal), .text(key.method), .text(key.key)])
+        guard let row = rows.first else { return nil }
         guard row[0].textValue == key.requestHash else { throw RowError.idempotencyMismatch }
         guard let status = row[1].integerValue, let body = row[3].blobValue else {
             throw RowError.replyTooLargeToReplay

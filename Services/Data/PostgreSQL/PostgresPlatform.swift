@@ -105,6 +105,9 @@ enum PostgresPlatform {
             primary key (principal, method, key));
         create index if not exists idempotency_created_at_idx on martlet.idempotency (created_at);
         grant select, insert, update, delete on martlet.idempotency to authenticator;
+        -- Holds no row: transactions of several steps take turns by locking it.
+        create table if not exists martlet.turn (nothing boolean);
+        grant select, update on martlet.turn to authenticator;
         """
 
     /// The change log. No request role may touch it: what requests write comes in through `martlet.capture()`.
@@ -126,5 +129,8 @@ enum PostgresPlatform {
             record text, old_record text, headers text not null);
         """
 
-    static let all = [roles, schemas, authentication, records, log, PostgresCapture.function, PostgresLineage.function]
+    static let all = [
+        roles, schemas, authentication, records, log, PostgresCapture.function, PostgresLineage.function,
+        PostgresRuleValues.function,
+    ]
 }

@@ -16,7 +16,8 @@ extension PostgresStatement {
         let change =
             switch plan.action {
             case .insert(let rows, let rule): insert(rows, rule, relation)
-            case .update(let columns, let row, let missing, let filter): update(columns, row, missing, filter, relation)
+            case .update(let columns, let row, let missing, let filter, let adding):
+                update(columns, row, missing, filter, adding, relation)
             case .delete(let filter): "delete from \(Self.quote(relation.name)) as t" + suffix(filter)
             }
         let merges = if case .insert(_, let rule) = plan.action { rule?.merges ?? false } else { false }
@@ -117,15 +118,29 @@ extension PostgresStatement {
     }
 
     private mutating func update(
-        _ columns: [String], _ row: JSONObject, _ missing: MissingMember, _ filter: LogicTree?, _ relation: Relation
+        _ columns: [String], _ row: JSONObject, _ missing: MissingMember, _ filter: LogicTree?,
+        _ adding: [Addition], _ relation: Relation
     ) -> String {
-        let assignments = columns.map { column in
+        var assignments = columns.map { column in
             missing == .columnDefault && row[column] == nil
                 ? "\(Self.quote(column)) = default" : "\(Self.quote(column)) = r.\(Self.quote(column))"
+        }
+        for addition in adding {
+            let name = Self.quote(addition.column)
+            assignments.append("\(name) = t.\(name) + \(amount(addition, relation))")
+        }
+        guard !columns.isEmpty else {
+            return "update \(Self.quote(relation.name)) as t set \(assignments.joined(separator: ", "))" + suffix(filter)
         }
         let document = bind(JSONValue.object(row).text)
         return "update \(Self.quote(relation.name)) as t set \(assignments.joined(separator: ", ")) "
             + "from json_to_record(\(document)) as r(\(definitions(columns, relation)))" + suffix(filter)
+    }
+
+    /// The amount in the column's type; a decimal keeps all its digits, so that it is the sum that is rounded.
+    private mutating func amount(_ addition: Addition, _ relation: Relation) -> String {
+        let type = relation.column(addition.column)?.type
+        return "\(bind(addition.amount))::\(type?.base == .numeric ? "numeric" : type?.display ?? "numeric")"
     }
 
     private func definitions(_ columns: [String], _ relation: Relation) -> String {

@@ -7,13 +7,17 @@ import MartletWire
 package struct RestHandler: Sendable {
     private let engine: any RowEngine
     private let rowsMax: Int64?
+    private let rules: RuleBook?
     /// The role of callers without a token.
     static let anonymousRole = "anon"
 
-    /// - Parameter rowsMax: most rows that a read shows, at the root and in each embed; nil: no bound (`max_rows`).
-    package init(engine: any RowEngine, rowsMax: Int64?) {
+    /// - Parameters:
+    ///   - rowsMax: most rows that a read shows, at the root and in each embed; nil: no bound (`max_rows`).
+    ///   - rules: functions that are asked before writes.
+    package init(engine: any RowEngine, rowsMax: Int64?, rules: RuleBook? = nil) {
         self.engine = engine
         self.rowsMax = rowsMax
+        self.rules = rules
     }
 
     /// One request. Refusals are answers: nothing is thrown.
@@ -52,7 +56,7 @@ package struct RestHandler: Sendable {
             let relation = try planner.relation(qualified)
             reply = try await read(request, relation, query, range, planner)
         case .post, .patch, .delete:
-            let write = RestWrite(request: request, method: method, query: query, planner: planner, engine: engine)
+            let write = RestWrite(request: request, method: method, query: query, planner: planner, engine: engine, rules: rules)
             reply = try await write.answer(qualified)
         case .options:
             let allowed = Self.allowed(try planner.relation(qualified))

@@ -10,6 +10,7 @@ struct RestWrite {
     let query: ParsedQuery
     let planner: Planner
     let engine: any RowEngine
+    let rules: RuleBook?
 
     func answer(_ name: QualifiedName) async throws -> FinishedReply {
         let preferences = request.preferences
@@ -36,7 +37,21 @@ struct RestWrite {
             wantsLocation: method == .post && preferences.returns == .headersOnly)
         var session = request.session()
         session.idempotency = request.idempotency
+        if let rules, let rule = rules.rule(on: event, of: relation.name) {
+            let write = RuledWrite(
+                rule: rule, event: event, plan: plan, relation: relation, session: session, engine: engine, book: rules,
+                finish: { try finish.reply($0) })
+            return try await write.run()
+        }
         return try await engine.write(plan, session: session) { try finish.reply($0) }
+    }
+
+    private var event: RuleEvent {
+        switch method {
+        case .post: .insert
+        case .patch: .update
+        default: .delete
+        }
     }
 
     /// Nil when there is nothing to do.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import MartletSQL
+
 /// The application's tables on one database engine. Two conform: SQLite and PostgreSQL; one suite runs on both.
 ///
 /// Plans come from the planner, which checked every name against `schema`. Everything else (privileges, policies,
@@ -9,7 +11,7 @@ package protocol RowEngine: Sendable {
     /// The schema cache now: a cheap, synchronous snapshot. Replaced as a whole after migrations.
     var schema: SchemaCache { get }
 
-    /// The change log of published tables, which every write of this engine is in.
+    /// The change log of published tables and of those that were asked for, which every write of this engine is in.
     var log: any LogStore { get }
 
     /// Does what the log needs beside the writes themselves, until its task is cancelled.
@@ -38,6 +40,17 @@ package protocol RowEngine: Sendable {
         _ plan: WritePlan, session: RequestSession,
         finish: @escaping @Sendable (RowsResult) throws -> FinishedReply
     ) async throws -> FinishedReply
+
+    /// Prepares tables for plans with `ruleColumns`; tables that are not named are none any more.
+    func prepareRules(_ tables: Set<QualifiedName>) async throws
+
+    /// Runs several steps in one transaction that no other one of its kind interferes with.
+    ///
+    /// Throws what `judge` and `finish` throw, as it is, and then nothing was done.
+    func transact(_ transaction: RowTransaction) async throws -> FinishedReply
+
+    /// The answer that is recorded under a key, if there is one; throws as `write` does for another request's key.
+    func recorded(under key: IdempotencyKey, deadline: ContinuousClock.Instant?) async throws -> FinishedReply?
 
     /// Creates or changes a row of `auth.users` as `supabase_auth_admin`, with the application's triggers (D25).
     func putUser(_ change: UserChange, session: RequestSession) async throws -> UserOutcome

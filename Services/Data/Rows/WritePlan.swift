@@ -14,6 +14,9 @@ package struct WritePlan: Sendable, Equatable {
     package var stripsNulls: Bool
     /// `return=headers-only` on an insert: the key of the row, when it is exactly one.
     package var wantsLocation: Bool
+    /// Columns that a rule of the project gave values to: the caller needs no privilege for them, but the row passes
+    /// the caller's policies as ever. Not empty only in plans that write one row.
+    package var ruleColumns: Set<String> = []
 
     package init(
         relation: QualifiedName, action: WriteAction, representation: RowSet? = nil, stripsNulls: Bool = false,
@@ -31,7 +34,9 @@ package enum WriteAction: Sendable, Equatable {
     case insert(InsertedRows, onConflict: ConflictRule?)
     /// Every column of `columns` gets the row's member, or null, or its default when it is missing and
     /// `missing` says so. `row` may lack members only with `columns=`.
-    case update(columns: [String], row: JSONObject, missing: MissingMember, filter: LogicTree?)
+    /// `adding` are columns besides, which grow by an amount.
+    case update(
+        columns: [String], row: JSONObject, missing: MissingMember, filter: LogicTree?, adding: [Addition] = [])
     case delete(filter: LogicTree?)
 }
 
@@ -48,6 +53,18 @@ package struct InsertedRows: Sendable, Equatable {
         self.columns = columns
         self.rows = rows
         self.missing = missing
+    }
+}
+
+/// A number that an update adds to what a column holds, exactly for integers and decimals.
+package struct Addition: Sendable, Equatable {
+    package var column: String
+    /// A JSON number's text.
+    package var amount: String
+
+    package init(column: String, amount: String) {
+        self.column = column
+        self.amount = amount
     }
 }
 

@@ -32,7 +32,8 @@ struct RowWrites {
         if representation != nil || plan.wantsLocation { return true }
         switch plan.action {
         case .insert(_, let rule): return rule != nil
-        case .update(_, _, _, let filter), .delete(let filter): return filter != nil
+        case .update(_, _, _, let filter, let adding): return filter != nil || !adding.isEmpty
+        case .delete(let filter): return filter != nil
         }
     }
 
@@ -40,8 +41,8 @@ struct RowWrites {
         var result = Result()
         switch plan.action {
         case .insert(let rows, let rule): try insert(rows, rule, &result)
-        case .update(let columns, let row, let missing, let filter):
-            try update(columns, row, missing, filter, &result)
+        case .update(let columns, let row, let missing, let filter, let adding):
+            try update(columns, row, missing, filter, adding, &result)
         case .delete(let filter): try delete(filter, &result)
         }
         return try finished(result)
@@ -107,7 +108,7 @@ struct RowWrites {
     }
 
     private func insert(_ rows: InsertedRows, _ rule: ConflictRule?, _ result: inout Result) throws {
-        try access.require(.insert, on: relation, columns: rows.columns)
+        try access.require(.insert, on: relation, columns: rows.columns.filter { !plan.ruleColumns.contains($0) })
         let provided = try rows.columns.map { try insertable($0) }
         let conflict = try rule.map { try ConflictLookup($0, relation, access) }
         if let rule, rule.merges { try access.require(.update, on: relation, columns: rows.columns) }
@@ -228,10 +229,15 @@ struct RowWrites {
     // MARK: Update and delete
 
     private func update(
-        _ columns: [String], _ row: JSONObject, _ missing: MissingMember, _ filter: LogicTree?, _ result: inout Result
+        _ columns: [String], _ row: JSONObject, _ missing: MissingMember, _ filter: LogicTree?,
+        _ adding: [Addition], _ result: inout Result
     ) throws {
-        try access.require(.update, on: relation, columns: columns)
+        let added = adding.map(\.column)
+        let own = columns.filter { !plan.ruleColumns.contains($0) }
+        try access.require(.update, on: relation, columns: own + added)
+        if !added.isEmpty { try access.require(.select, on: relation, columns: added) }
         let positions = try columns.map { try updatable($0) }
+        let additions = try adding.map { (position: try updatable($0.column), amount: $0.amount) }
         let targets = try targets(.update, filter)
         let check = try RowCheck(.update, on: relation, access, reads: readsRows)
         let defaults = RowDefaults(session: session, access: access, relation: relation)
@@ -251,6 +257,10 @@ struct RowWrites {
                 var image = target.image
                 for (position, value) in values { image[position] = value }
                 for position in open { image[position] = .null }
+                for addition in additions {
+                    image[addition.position] = try ValueForm.sum(
+                        image[addition.position], addition.amount, type: relation.columns[addition.position].type)
+                }
                 try defaults.fill(&image, at: open)
                 try defaults.generate(&image)
                 try check.require(image, session)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletDatabase
-import MartletSQL
+package import MartletSQL
 import Synchronization
 
 /// The application's tables on SQLite: privileges, policies, defaults and foreign keys are the host's work, from the
@@ -13,7 +13,7 @@ package final class SQLiteEngine: RowEngine {
     /// For the connection that changes the schema.
     let schemaConfiguration: DatabaseConfiguration
     package let log: any LogStore
-    private let writer: SQLiteLogWriter
+    let writer: SQLiteLogWriter
     private let capture: ChangeCapture
 
     package var schema: SchemaCache { snapshot.cache }
@@ -25,11 +25,12 @@ package final class SQLiteEngine: RowEngine {
 
     /// Opens the file, making it when absent, and brings the platform's tables into it.
     ///
+    /// - Parameter captured: tables whose changes are logged though they are not published.
     /// - Throws: `DatabaseError`.
     package static func open(
-        path: String, readers: Int, exposedSchemas: [String] = ["public"]
+        path: String, readers: Int, exposedSchemas: [String] = ["public"], captured: Set<QualifiedName> = []
     ) async throws -> SQLiteEngine {
-        let writer = SQLiteLogWriter()
+        let writer = SQLiteLogWriter(captured: captured)
         let capture = ChangeCapture { session, changes in try writer.write(changes, session) }
         let configuration = DatabaseConfiguration(
             location: .sqlite(path: path), readers: readers, functions: MartletFunctions.all,
@@ -89,17 +90,8 @@ package final class SQLiteEngine: RowEngine {
 
     package func read(_ plan: ReadPlan, session: RequestSession) async throws -> RowsResult {
         try checkRole(session.role)
-        let access = RowAccess(schema: snapshot, session: session)
-        let compiler = RowsCompiler(access: access)
-        let rows = try compiler.compile(plan.rows)
-        let total = plan.count == .exact ? try compiler.total(plan.rows) : nil
-        return try await database.read(deadline: session.deadline) { database in
-            var result = RowsResult(body: [UInt8(ascii: "[")])
-            result.rowCount = try rows.append([], database, to: &result.body)
-            result.body.append(UInt8(ascii: "]"))
-            if let total { result.total = try database.query(total.sql, total.parameters).first?[0].integerValue }
-            return result
-        }
+        let compiled = try CompiledRead(plan, RowAccess(schema: snapshot, session: session))
+        return try await database.read(deadline: session.deadline) { try compiled.run($0) }
     }
 
     package func write(
@@ -120,7 +112,7 @@ package final class SQLiteEngine: RowEngine {
         }
     }
 
-    private func checkRole(_ role: String) throws(RowError) {
+    func checkRole(_ role: String) throws(RowError) {
         if snapshot.catalog.roles[role] == nil { throw RowError("22023", "role \"\(role)\" does not exist") }
         if !Self.requestRoles.contains(role) {
             throw RowError("42501", "permission denied to set role \"\(role)\"")

@@ -17,6 +17,11 @@ enum SQLiteIdempotency {
             DELETE FROM martlet_idempotency WHERE rowid IN \
             (SELECT rowid FROM martlet_idempotency WHERE created_at < ?1 LIMIT \(removedMax))
             """, [.integer(now - IdempotencyKey.retentionSeconds * 1_000_000)])
+        return try recorded(key, database)
+    }
+
+    /// The earlier answer, if there is one. Throws as `find` does, and changes nothing.
+    static func recorded(_ key: IdempotencyKey, _ database: DatabaseSession) throws -> FinishedReply? {
         let rows = try database.query(
             """
             SELECT request_hash, status, fields, body FROM martlet_idempotency \

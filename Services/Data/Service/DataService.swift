@@ -3,6 +3,7 @@
 internal import Logging
 internal import MartletBus
 internal import MartletDatabase
+internal import MartletSQL
 package import MartletServiceKit
 package import MartletWire
 internal import NIOCore
@@ -13,7 +14,7 @@ internal import Synchronization
 package final class DataService: MartletService {
     package static let name = ServiceName.data
 
-    private let context: ServiceContext
+    let context: ServiceContext
     private let opened = Mutex<Opened?>(nil)
     private let requests: Counter
     private let failures: Counter
@@ -21,6 +22,7 @@ package final class DataService: MartletService {
     private struct Opened {
         var engine: any RowEngine
         var handler: RestHandler
+        var batches: BatchHandler
     }
 
     package init(_ context: ServiceContext) async throws {
@@ -33,6 +35,9 @@ package final class DataService: MartletService {
         }
         context.bus.handle(MethodRegistry.httpWrite) { [weak self] request in
             await self?.answer(request) ?? Self.notReady
+        }
+        context.bus.handle(MethodRegistry.dataBatch) { [weak self] request in
+            await self?.batch(request) ?? Self.notReady
         }
         context.bus.handle(MethodRegistry.usersPut) { [weak self] request in
             await self?.users { await $0.put(request) } ?? Self.notReady
@@ -54,7 +59,17 @@ package final class DataService: MartletService {
     package func run() async throws {
         guard let engine = try await start() else { return }
         let rowsMax = Int64(context.settings[\.data.rowsMax])
-        opened.withLock { $0 = Opened(engine: engine, handler: RestHandler(engine: engine, rowsMax: rowsMax)) }
+        let handler: RestHandler
+        do {
+            try checkTriggers(engine.schema)
+            let rules = try rules(engine.schema)
+            try await engine.prepareRules(rules?.tables ?? [])
+            handler = RestHandler(engine: engine, rowsMax: rowsMax, rules: rules)
+        } catch {
+            await engine.close()
+            throw error
+        }
+        opened.withLock { $0 = Opened(engine: engine, handler: handler, batches: BatchHandler(engine: engine)) }
         context.readiness.set(.ready)
         let doorbell = Doorbell(log: engine.log, bus: context.bus)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -127,12 +142,15 @@ package final class DataService: MartletService {
         let files = ProjectFiles(project: context.project)
         let migrations = try files.migrations()
         let location = settings[\.data.engine]
+        let captured = Set(settings.tables.triggers.map { QualifiedName($0.table.schema, $0.table.name) })
         let engine: any RowEngine =
             if location == DatabaseEngine.sqlite.rawValue {
                 try await SQLiteEngine.open(
-                    path: context.dataDirectory.database(of: .data), readers: settings[\.data.readers])
+                    path: context.dataDirectory.database(of: .data), readers: settings[\.data.readers],
+                    captured: captured)
             } else {
-                try await PostgresEngine.open(url: location, poolSize: settings[\.data.poolSize])
+                try await PostgresEngine.open(
+                    url: location, poolSize: settings[\.data.poolSize], captured: captured)
             }
         do {
             let report = try await engine.migrate(
@@ -176,6 +194,16 @@ package final class DataService: MartletService {
                     "http.status": "\(reply.status)", "error.detail": "\(String(decoding: reply.body, as: UTF8.self))",
                 ])
         }
+        return OutboundReply(
+            header: ReplyHeader(http: HTTPResponseHead(status: reply.status, fields: reply.fields)),
+            payload: ByteBuffer(bytes: reply.body))
+    }
+
+    private func batch(_ request: InboundRequest) async -> OutboundReply {
+        guard let batches = opened.withLock({ $0?.batches }) else { return Self.notReady }
+        let reply = await batches.answer(
+            Array(request.payload.readableBytesView), principal: request.header.principal,
+            requestID: request.header.requestID, key: request.header.idempotencyKey, deadline: request.deadline)
         return OutboundReply(
             header: ReplyHeader(http: HTTPResponseHead(status: reply.status, fields: reply.fields)),
             payload: ByteBuffer(bytes: reply.body))
