@@ -127,7 +127,8 @@ let package = Package(
             ]),
         tests("Bus", ["CZeroMQ", "MartletBus", "MartletWire", nioCore]),
         tests(
-            "Data", ["MartletBus", "MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletWire", nioCore]),
+            "Data",
+            ["MartletBus", "MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletWire", nioCore]),
         tests("Database", ["MartletDatabase"]),
         tests(
             "Edge",
@@ -139,8 +140,9 @@ let package = Package(
         tests(
             "Logic",
             [
-                "MartletBus", "MartletDatabase", "MartletJSON", "MartletLogic", "MartletServiceKit", "MartletWire",
-                logging, nioCore, nioHTTP1, nioPosix,
+                "MartletAccessTokens", "MartletBus", "MartletDatabase", "MartletJSON", "MartletLogic",
+                "MartletServiceKit",
+                "MartletWire", logging, nioCore, nioHTTP1, nioPosix,
             ]),
         tests(
             "Notification",
@@ -172,8 +174,10 @@ let package = Package(
             "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])
         + service(
             "Logic", executable: "martlet-logic",
-            ["CProcess", "MartletAccessTokens", "MartletDatabase", "MartletJSON", crypto, nioCore, nioHTTP1,
-             nioPosix])
+            [
+                "CProcess", "MartletAccessTokens", "MartletDatabase", "MartletJSON", crypto, nioCore, nioHTTP1,
+                nioPosix,
+            ])
         + service(
             "Notification", executable: "martlet-notification",
             ["MartletAccessTokens", "MartletDatabase", "MartletJSON", "MartletSMTP", nioCore])

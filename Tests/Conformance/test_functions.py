@@ -146,6 +146,10 @@ def test_typescript_reads_the_data_api_as_its_caller_and_as_the_service(function
     assert seen == {"anon": 200, "service": 200}
 
 
+def test_typescript_with_the_older_serve_answers(functions):
+    assert functions.invoke("old") == b"older /old!"
+
+
 def test_a_function_that_throws_is_an_http_error(functions):
     with pytest.raises(FunctionsHttpError):
         functions.invoke("hello/throw", {"body": {}})

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletAccessTokens
+import MartletJSON
 import MartletServiceKit
 import Testing
 
@@ -65,6 +67,33 @@ struct WorkerValueTests {
         #expect(watch.check(ProcessTable.Usage(processes: 4), inHand: 1, hasMoved: true, at: now) == .processes)
         #expect(watch.check(ProcessTable.Usage(threads: 63), inHand: 1, hasMoved: true, at: now) == nil)
         #expect(watch.check(ProcessTable.Usage(threads: 64), inHand: 1, hasMoved: true, at: now) == .processes)
+    }
+
+    @Test("The older serve is found in sources, and put into the project's own import map")
+    func olderServe() throws {
+        let project = try TestProject(
+            "",
+            files: [
+                "functions/old/index.ts":
+                    "import { serve } from \"https://deno.land/std@0.168.0/http/server.ts\";\nimport 'own';",
+                "functions/old/more/a.js": "export * from 'https://deno.land/std/http/server.ts'",
+                "functions/old/deno.json":
+                    #"{"imports":{"own":"./own.ts","far":"npm:x"},"scopes":{"./a/":{"b":"../c"}}}"#,
+                "functions/new/index.ts": "import 'https://deno.land/std@0.168.0/http/file_server.ts'; Deno.serve()",
+            ])
+        let folder = "\(project.path)/functions/old"
+        let url = try #require(OlderServe.importMap(for: [folder], extending: "\(folder)/deno.json"))
+        let bytes = try #require(Base64.decode(url.dropFirst("data:application/json;base64,".count).utf8))
+        let map = try #require(try JSONValue(parsing: bytes).objectValue)
+        let imports = try #require(map["imports"]?.objectValue)
+        #expect(imports["own"] == .string("file://\(folder)/./own.ts"))
+        #expect(imports["far"] == "npm:x")
+        for address in ["https://deno.land/std@0.168.0/http/server.ts", "https://deno.land/std/http/server.ts"] {
+            #expect(imports[address]?.stringValue?.hasPrefix("data:text/javascript;base64,") == true)
+        }
+        #expect(
+            map["scopes"]?.objectValue?["file://\(folder)/./a/"]?.objectValue?["b"] == .string("file://\(folder)/../c"))
+        #expect(OlderServe.importMap(for: ["\(project.path)/functions/new"], extending: nil) == nil)
     }
 
     @Test("Restarts wait longer after each failure in a row, up to a bound")

@@ -82,7 +82,14 @@ struct WorkerPlan: Sendable {
             "--allow-read=\(folder),\(project.functions)/\(entry.name),\(project.functions)/_shared,\(socket)",
             "--allow-write=\(socket)", "--v8-flags=--max-old-space-size=\(heap)",
         ]
-        if let importMap { arguments.append("--import-map=\(importMap)") }
+        // What Deno finds by itself is named only where something is added to it.
+        let found = ["\(folder)/deno.json", "\(folder)/deno.jsonc"].first(where: PosixFile.exists)
+        let common = "\(project.functions)/import_map.json"
+        let named = importMap ?? (found == nil && PosixFile.exists(common) ? common : nil)
+        let searched = [folder, "\(project.functions)/_shared"]
+        if let map = OlderServe.importMap(for: searched, extending: named ?? found) ?? named {
+            arguments.append("--import-map=\(map)")
+        }
         return WorkerCommand(
             program: program, arguments: arguments + [entryPoint], environment: variables, folder: folder)
     }
