@@ -29,7 +29,6 @@ create table effects (id bigint generated always as identity primary key, job te
 alter table items enable row level security;
 alter table effects enable row level security;
 grant select, insert, update, delete on items, effects to service_role;
-alter publication supabase_realtime add table items;
 """
 
 CONFIG = """
