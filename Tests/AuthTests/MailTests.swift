@@ -38,6 +38,7 @@ extension OutgoingMail {
     }
 }
 
+/// Codes and links by e-mail and their limits: AU-162, AU-170, AU-171, AU-183 to AU-188, AU-282, AU-501.
 @Suite struct MailTests {
     private static func with<Result>(
         _ engine: DatabaseEngine, confirms: Bool = true, perHour: Int = 30,

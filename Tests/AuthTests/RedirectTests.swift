@@ -3,6 +3,7 @@
 import MartletAuth
 import Testing
 
+/// Where mails and sign-ins may lead to: AU-160, AU-161.
 @Suite struct RedirectTests {
     private static let policy = RedirectPolicy(
         siteURL: "https://app.example.test",

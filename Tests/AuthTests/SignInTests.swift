@@ -5,6 +5,7 @@ import MartletDatabase
 import MartletJSON
 import Testing
 
+/// Sign-in with a password: AU-182.
 @Suite struct SignInTests {
     @Test(arguments: TestAuth.engines)
     func `The right password opens a new session`(engine: DatabaseEngine) async throws {

@@ -5,6 +5,7 @@ import MartletDatabase
 import MartletJSON
 import Testing
 
+/// Sign-up, confirmed at once or by mail: AU-180.
 @Suite struct SignUpTests {
     @Test(arguments: TestAuth.engines)
     func `A sign-up answers with a session, a user and a token that says the same`(engine: DatabaseEngine) async throws

@@ -3,6 +3,7 @@
 import MartletAuth
 import Testing
 
+/// Values of the contract, among them e-mail addresses (AU-173).
 @Suite struct ValueTests {
     @Test(
         arguments: [
