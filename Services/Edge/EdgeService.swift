@@ -31,7 +31,7 @@ package struct EdgeService: MartletService {
         let settings = context.settings
         do {
             let keys = try ProjectKeys.loadOrMake(
-                directory: context.dataDirectory.keys, production: context.mode == .production, now: Int64(time(nil)))
+                directory: context.dataDirectory.keys, production: context.mode == .production, now: WallTime.now.seconds)
             let verifier = try TokenVerifier(
                 legacySecret: settings[\.auth.jwtSecret] ?? keys.jwtSecret, fixedKeys: keys.jwks)
             gatekeeper = Gatekeeper(verifier: verifier, keys: keys)

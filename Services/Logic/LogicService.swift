@@ -73,7 +73,7 @@ package final class LogicService: MartletService {
         let keys: ProjectKeys
         do {
             keys = try ProjectKeys.loadOrMake(
-                directory: context.dataDirectory.keys, production: context.mode == .production, now: Int64(time(nil)))
+                directory: context.dataDirectory.keys, production: context.mode == .production, now: WallTime.now.seconds)
         } catch {
             throw StartFailure(.configuration, "The project's keys cannot be read: \(error)")
         }

@@ -30,7 +30,7 @@ package final class NotificationService: MartletService {
         let verifier: TokenVerifier
         do {
             let keys = try ProjectKeys.loadOrMake(
-                directory: context.dataDirectory.keys, production: context.mode == .production, now: Int64(time(nil)))
+                directory: context.dataDirectory.keys, production: context.mode == .production, now: WallTime.now.seconds)
             verifier = try TokenVerifier(
                 legacySecret: settings[\.auth.jwtSecret] ?? keys.jwtSecret, fixedKeys: keys.jwks)
         } catch {
@@ -40,7 +40,7 @@ package final class NotificationService: MartletService {
         let limits = HubLimits(settings)
         let (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let hub = Hub(
-            limits: limits, clock: HubClock(now: { .now }, unixSeconds: { Int64(time(nil)) }), verifier: verifier,
+            limits: limits, clock: HubClock(now: { .now }, unixSeconds: { WallTime.now.seconds }), verifier: verifier,
             metrics: HubMetrics(context.metrics), thread: HubThread(), askForKeys: { keys.ask() },
             wakeFeed: { wake.yield() })
         feed = FeedReader(

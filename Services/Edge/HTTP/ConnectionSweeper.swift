@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Glibc
+internal import MartletServiceKit
 internal import NIOCore
 
 /// Looks after the time limits of all connections of one event loop, so that a request costs no timer of its own.
@@ -13,7 +14,7 @@ final class ConnectionSweeper {
     private var connections: [ObjectIdentifier: ConnectionHandler] = [:]
     private(set) var isClosing = false
     /// The field `Date` (RFC 9110, section 6.6.1), made anew with every sweep.
-    private(set) var date = ConnectionSweeper.date(now: time(nil))
+    private(set) var date = ConnectionSweeper.date(now: time_t(WallTime.now.seconds))
 
     var count: Int { connections.count }
 
@@ -22,7 +23,7 @@ final class ConnectionSweeper {
 
     func sweep() {
         let now = NIODeadline.now()
-        date = Self.date(now: time(nil))
+        date = Self.date(now: time_t(WallTime.now.seconds))
         for connection in connections.values { connection.check(now) }
     }
 

@@ -80,7 +80,7 @@ final class FrontDoor: EdgeResponder {
             guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
             try WebSocketHandshake.check(request.headers)
             let principal = try gatekeeper.socketPrincipal(
-                ofKey: Self.apiKey(request, target, route), now: Int64(time(nil)))
+                ofKey: Self.apiKey(request, target, route), now: WallTime.now.seconds)
             guard await link.becomesReady() else { throw EdgeError(.unavailable, retryAfterMilliseconds: 0) }
             metrics.note(prefix: route.prefix, status: 101, since: visit.started)
             return .socket(
@@ -120,7 +120,7 @@ final class FrontDoor: EdgeResponder {
         credentials.apiKey = Self.apiKey(request, target, route)
         credentials.authorization = request.headers.first(name: "authorization")
         var principal = try await gatekeeper.principal(
-            of: credentials, route: route, path: path, now: Int64(time(nil)),
+            of: credentials, route: route, path: path, now: WallTime.now.seconds,
             learning: { [refresher] in await refresher.refreshForUnknownKey() })
         // It goes along as a field, and there is room for one of the two only.
         if route.passesAllFields { principal.token = "" }

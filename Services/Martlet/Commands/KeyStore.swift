@@ -19,7 +19,7 @@ struct KeyStore {
     func projectKeys() throws(StartFailure) -> ProjectKeys {
         do throws(KeyError) {
             return try ProjectKeys.loadOrMake(
-                directory: directory.keys, production: isProduction, now: Int64(time(nil)))
+                directory: directory.keys, production: isProduction, now: WallTime.now.seconds)
         } catch { throw Self.failure(error) }
     }
 
@@ -41,7 +41,7 @@ struct KeyStore {
         try BusKeys.rotate(in: directory)
         let keys: ProjectKeys
         do throws(KeyError) {
-            keys = try ProjectKeys.rotate(directory: directory.keys, production: isProduction, now: Int64(time(nil)))
+            keys = try ProjectKeys.rotate(directory: directory.keys, production: isProduction, now: WallTime.now.seconds)
         } catch { throw Self.failure(error) }
         _ = consume locks
         return keys

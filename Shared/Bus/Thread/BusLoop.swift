@@ -62,7 +62,12 @@ final class BusLoop {
         return BusTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
     }
 
-    private static func wallClock() -> Int64 { Int64(time(nil)) }
+    /// Not `time()`, which answers from the last tick and so, for some milliseconds, with the second before.
+    private static func wallClock() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec)
+    }
 
     func setNow(_ time: BusTime) { now = time }
 

@@ -3,6 +3,8 @@
 internal import Glibc
 
 /// A moment of the calendar, in UTC, for people and logs; never for measuring.
+/// Everything that asks for the second asks here: `time()` answers from the last tick, so for some milliseconds of each
+/// second with the one before, and who minted a token just now would be ahead of who checks it.
 package struct WallTime: Sendable, Equatable {
     /// Since 1970-01-01 UTC.
     package let seconds: Int64
