@@ -97,6 +97,26 @@ struct JobRunnerTests {
         }
     }
 
+    @Test("A job is called when its time has come, though nothing wakes the runner", arguments: TestLogic.engines)
+    func ownTime(engine: DatabaseEngine) async throws {
+        try await TestLogic.with(engine) { logic in
+            let functions = TestFunctions(statuses: [200])
+            // It looks once at the start, and not again within this test.
+            let runner = JobRunner(
+                store: logic.store, caller: functions, slots: JobSlots(4), timeout: .seconds(10),
+                metrics: logic.metrics, logger: TestLogic.logger, poll: .seconds(3_600))
+            for (id, delay) in [("late", 700), ("soon", 200), ("later", 900)] {
+                try await logic.add(id, runAt: .now + .milliseconds(delay))
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await runner.run() }
+                try await eventually { try await logic.store.counts() == [.done: 3] }
+                group.cancelAll()
+            }
+            #expect(functions.requests.count == 3)
+        }
+    }
+
     @Test("Draining waits for what runs, then gives it back", arguments: [true, false])
     func draining(isPatient: Bool) async throws {
         try await TestLogic.with(.sqlite) { logic in

@@ -17,6 +17,9 @@ struct JobRunner: Sendable {
     let metrics: JobMetrics
     let logger: Logger
     let clock: @Sendable () -> Moment
+    /// How long nothing may wake it before it looks for due jobs anyway.
+    let poll: Duration
+    private let alarm = JobAlarm()
     private let wakes: AsyncStream<Void>
     private let waker: AsyncStream<Void>.Continuation
 
@@ -26,7 +29,7 @@ struct JobRunner: Sendable {
 
     init(
         store: JobStore, caller: any FunctionCaller, slots: JobSlots, timeout: Duration, metrics: JobMetrics,
-        logger: Logger, clock: @escaping @Sendable () -> Moment = { .now }
+        logger: Logger, clock: @escaping @Sendable () -> Moment = { .now }, poll: Duration = JobLimits.poll
     ) {
         self.store = store
         self.caller = caller
@@ -35,6 +38,7 @@ struct JobRunner: Sendable {
         self.metrics = metrics
         self.logger = logger
         self.clock = clock
+        self.poll = poll
         (wakes, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -44,11 +48,11 @@ struct JobRunner: Sendable {
     /// Until its task is cancelled, which also gives up what runs.
     func run() async {
         await withDiscardingTaskGroup { group in
-            group.addTask { await every(JobLimits.poll) { wake() } }
+            group.addTask { await every(poll) { wake() } }
             group.addTask { await every(JobLimits.heartbeat) { await beat() } }
             group.addTask { await every(JobLimits.sweep) { await sweep() } }
             for await _ in wakes {
-                await takeDue { lease in
+                let next = await takeDue { lease in
                     let given = slots.begin(lease)
                     group.addTask {
                         await run(lease, until: given)
@@ -56,6 +60,7 @@ struct JobRunner: Sendable {
                         wake()
                     }
                 }
+                if let next, alarm.set(next) { group.addTask { await ring(at: next) } }
             }
             group.cancelAll()
         }
@@ -78,22 +83,31 @@ struct JobRunner: Sendable {
 
     // MARK: Taking
 
-    private func takeDue(_ begin: (JobLease) -> Void) async {
+    /// Returns when the next job is due, if that is before the runner looks anyway.
+    private func takeDue(_ begin: (JobLease) -> Void) async -> Moment? {
         while !Task.isCancelled {
             let free = slots.free
-            guard free.count > 0 else { return }
+            guard free.count > 0 else { return nil }
             do {
                 // No function takes all the slots: a slow one would hold up the others.
+                let now = clock()
                 let taken = try await store.lease(
-                    free.count, running: free.running, functionMax: max(1, slots.count / 2), now: clock())
+                    free.count, running: free.running, functionMax: max(1, slots.count / 2), now: now)
                 for job in taken.died { died(job) }
                 for lease in taken.leases { begin(lease) }
-                if taken.leases.isEmpty { return }
+                if taken.leases.isEmpty { return taken.next.flatMap { $0 - now < poll ? $0 : nil } }
             } catch {
                 complain("Jobs cannot be taken now.", error)
-                return
+                return nil
             }
         }
+        return nil
+    }
+
+    private func ring(at time: Moment) async {
+        try? await Task.sleep(for: time - clock())
+        alarm.rang(time)
+        wake()
     }
 
     private func beat() async {

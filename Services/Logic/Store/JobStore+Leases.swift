@@ -11,10 +11,11 @@ extension JobStore {
     /// - Parameters:
     ///   - count: at most so many.
     ///   - running: how many jobs of each function run here; none gets more than `functionMax`.
+    /// - Returns: `next` is when the next one is due, where none was.
     func lease(
         _ count: Int, running: [String: Int], functionMax: Int, now: Moment
-    ) async throws -> (leases: [JobLease], died: [Job]) {
-        guard count > 0 else { return ([], []) }
+    ) async throws -> (leases: [JobLease], died: [Job], next: Moment?) {
+        guard count > 0 else { return ([], [], nil) }
         return try await database.write { session in
             let full = running.filter { $0.value >= functionMax }.keys.sorted()
             let others =
@@ -54,7 +55,9 @@ extension JobStore {
                 leases.append(JobLease(job: job))
                 running[function, default: 0] += 1
             }
-            return (leases, died)
+            guard leases.isEmpty else { return (leases, died, nil) }
+            let next = try session.query("select min(due_at) from jobs where due_at > $1", [.integer(now.microseconds)])
+            return (leases, died, next.first?[0].integerValue.map { Moment(microseconds: $0) })
         }
     }
 
