@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# Installs the system packages that a build needs (and, with --test, what the tests need). Does nothing when they are there.
+# Installs the system packages that a build needs; with --deno also what installing Deno needs where there is none, with
+# --test what the tests need. Does nothing when they are there.
 set -euo pipefail
 
 packages=(libzmq3-dev libsqlite3-dev libpq-dev libpg-query-dev libargon2-dev libcurl4-openssl-dev pkg-config make)
-if [ "${1:-}" = "--test" ]; then
+case "${1:-}" in
+--deno)
+    command -v "${MARTLET_LOGIC_DENO:-deno}" >/dev/null || python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        packages+=(python3 python3-venv)
+    ;;
+--test)
     packages+=(postgresql python3 python3-venv gcc libc6-dev chromium fonts-dejavu-core curl procps sqlite3 util-linux)
-fi
+    ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

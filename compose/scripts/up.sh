@@ -5,27 +5,29 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 command -v swift >/dev/null || { echo "No Swift toolchain on PATH: install Swift 6.2 or newer from swift.org." >&2; exit 1; }
-compose/scripts/setup.sh
-echo "Building (the first time takes some minutes) ..."
-swift build -c release --product martlet
 project=(--project compose/example)
 folder=compose/example
+products=(martlet)
 next=
 for argument in "$@"; do
     [ -z "$next" ] || folder=$argument
     next=
     case "$argument" in
-        --processes)
-            for service in edge auth data logic notification; do
-                swift build -c release --product "martlet-$service"
-            done ;;
+        --processes) products+=(martlet-edge martlet-auth martlet-data martlet-logic martlet-notification) ;;
         --project) project=() next=1 ;;
         --project=*) project=() folder=${argument#--project=} ;;
     esac
 done
-# A project without functions in TypeScript needs no Deno.
+# A project without functions in TypeScript needs no Deno. What can fail comes before the build, which takes its time.
 if compgen -G "$folder/functions/*/index.[tj]s" >/dev/null; then
+    compose/scripts/setup.sh --deno
     MARTLET_LOGIC_DENO=$(compose/scripts/deno.sh)
     export MARTLET_LOGIC_DENO
+else
+    compose/scripts/setup.sh
 fi
+echo "Building (the first time takes some minutes) ..."
+for product in "${products[@]}"; do
+    swift build -c release --product "$product"
+done
 exec "$(swift build -c release --show-bin-path)/martlet" up "${project[@]}" "$@"
