@@ -25,6 +25,8 @@ extension SessionBackend {
 package final class DatabaseSession {
     private let backend: any SessionBackend
     private var savepointDepth = 0
+    /// What a write says about its cause to who receives its captured changes. Empty when the write begins.
+    package var annotation = ""
 
     init(_ backend: any SessionBackend) { self.backend = backend }
 

@@ -392,7 +392,7 @@ final class TestDecider: RuleDecider {
     var events: [JSONValue] { asked.withLock { $0 } }
 
     func decide(
-        _ function: String, rule: String, event: [UInt8], requestID: String, deadline: ContinuousClock.Instant
+        _ function: String, rule: String, event: [UInt8], trace: TraceContext, deadline: ContinuousClock.Instant
     ) async throws(DecisionFailure) -> [UInt8] {
         guard let event = try? JSONValue(parsing: event) else { throw DecisionFailure(.failed, "no JSON was asked") }
         asked.withLock { $0.append(event) }

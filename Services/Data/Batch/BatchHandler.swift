@@ -18,18 +18,18 @@ package struct BatchHandler: Sendable {
     ///   - key: empty for none.
     /// - Returns: 200 with `{"results":[{"count":1},…]}`, or a refusal as `/rest/v1` words it. Nothing is thrown.
     package func answer(
-        _ body: [UInt8], principal: Principal, requestID: String = "", key: String = "",
+        _ body: [UInt8], principal: Principal, trace: TraceContext = .none, key: String = "",
         deadline: ContinuousClock.Instant? = nil
     ) async -> FinishedReply {
         do {
-            return try await run(body, principal, requestID, key, deadline)
+            return try await run(body, principal, trace, key, deadline)
         } catch {
             return ErrorReply.reply(error, isAnonymous: principal.role == RestHandler.anonymousRole)
         }
     }
 
     private func run(
-        _ body: [UInt8], _ principal: Principal, _ requestID: String, _ key: String,
+        _ body: [UInt8], _ principal: Principal, _ trace: TraceContext, _ key: String,
         _ deadline: ContinuousClock.Instant?
     ) async throws -> FinishedReply {
         if let refusal = RowError.tokenRefusal(principal) { throw refusal }
@@ -38,7 +38,7 @@ package struct BatchHandler: Sendable {
         else { throw StatementParser.invalid("a batch is an object with statements") }
         let planner = Planner(schema: engine.schema, rowsMax: nil)
         let statements = try StatementParser(planner: planner, allowsReturn: true).statements(value)
-        let session = Self.session(principal, requestID, deadline)
+        let session = Self.session(principal, trace, deadline)
         var idempotency: IdempotencyKey?
         if !key.isEmpty {
             var digest = ContentDigest()
@@ -59,14 +59,14 @@ package struct BatchHandler: Sendable {
 
     /// A batch without a token is the service's own work.
     private static func session(
-        _ principal: Principal, _ requestID: String, _ deadline: ContinuousClock.Instant?
+        _ principal: Principal, _ trace: TraceContext, _ deadline: ContinuousClock.Instant?
     ) -> RequestSession {
         guard principal.tokenStatus == .valid else {
-            return RequestSession(role: "service_role", requestID: requestID, deadline: deadline)
+            return RequestSession(role: "service_role", trace: trace, deadline: deadline)
         }
         return RestRequest(
             head: HTTPRequestHead(method: "POST", path: "/", query: "", fields: []), principal: principal,
-            requestID: requestID, deadline: deadline
+            trace: trace, deadline: deadline
         ).session()
     }
 

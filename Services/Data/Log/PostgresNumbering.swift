@@ -2,6 +2,7 @@
 
 import MartletDatabase
 import MartletSQL
+import MartletWire
 
 /// Gives the changes that PostgreSQL's triggers captured their place in the log (D32).
 ///
@@ -103,7 +104,8 @@ struct PostgresNumbering: Sendable {
         let image = images[name] ?? RowImage(catalog.relations[name] ?? Relation(name: name), version: catalog.version)
         images[name] = image
         return image.entry(
-            type, record: row[6].textValue.map { Array($0.utf8) }, oldRecord: row[7].textValue.map { Array($0.utf8) })
+            type, record: row[6].textValue.map { Array($0.utf8) }, oldRecord: row[7].textValue.map { Array($0.utf8) },
+            trace: TraceContext(logHeaders: row[8].textValue ?? ""))
     }
 }
 

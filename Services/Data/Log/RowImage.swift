@@ -3,6 +3,7 @@
 import MartletDatabase
 import MartletJSON
 import MartletSQL
+import MartletWire
 
 /// How a published table's rows stand in the log: the same bytes on both engines, the values as `/rest/v1` shows them.
 struct RowImage: Sendable {
@@ -57,7 +58,8 @@ struct RowImage: Sendable {
     /// - Parameters:
     ///   - record: the row after the change as a JSON object; nil for a deletion.
     ///   - oldRecord: the row before; nil for an insertion.
-    func entry(_ type: String, record: [UInt8]?, oldRecord: [UInt8]?) -> Written {
+    ///   - trace: what the change belongs to.
+    func entry(_ type: String, record: [UInt8]?, oldRecord: [UInt8]?, trace: TraceContext = .none) -> Written {
         var body = body(record, oldRecord)
         let isCut = body.count > Self.bodyBytesMax
         if isCut { body = self.body(record.map(keyOnly), oldRecord.map(keyOnly)) }
@@ -66,7 +68,9 @@ struct RowImage: Sendable {
         headers.append(contentsOf: ",\"table\":".utf8)
         JSONText.appendString(relation.name.name, to: &headers)
         headers.append(contentsOf: ",\"op\":\"\(Self.operation(type))\",\"version\":\(version)".utf8)
-        headers.append(contentsOf: (isCut ? ",\"cut\":true}" : "}").utf8)
+        if isCut { headers.append(contentsOf: ",\"cut\":true".utf8) }
+        trace.appendMembers(to: &headers)
+        headers.append(UInt8(ascii: "}"))
         return Written(
             type: type, key: (record ?? oldRecord).map(key) ?? "", headers: String(decoding: headers, as: UTF8.self),
             body: body)

@@ -2,6 +2,7 @@
 
 import MartletDatabase
 import MartletSQL
+import MartletWire
 import Synchronization
 
 /// Turns captured changes into entries of the log, in the savepoint of the write that made them (D27).
@@ -29,6 +30,7 @@ final class SQLiteLogWriter: Sendable {
 
     func write(_ changes: [CapturedChange], _ session: DatabaseSession) throws {
         let images = images.withLock { $0 }
+        let trace = TraceContext(annotation: session.annotation)
         let entries = changes.compactMap { change -> RowImage.Written? in
             guard let image = images[change.table] else { return nil }
             let type =
@@ -38,7 +40,7 @@ final class SQLiteLogWriter: Sendable {
                 case .delete: LogEntryType.delete
                 }
             return image.entry(
-                type, record: change.new.map(image.record), oldRecord: change.old.map(image.record))
+                type, record: change.new.map(image.record), oldRecord: change.old.map(image.record), trace: trace)
         }
         try Self.append(entries, session)
         hasWritten.store(true, ordering: .relaxed)

@@ -19,7 +19,9 @@ enum PostgresCapture {
                 'rows', 'row.' || lower(tg_op), array[tg_table_schema, tg_table_name]::text[],
                 (extract(epoch from transaction_timestamp()) * 1000000)::bigint,
                 case when tg_op in ('INSERT', 'UPDATE') then row_to_json(new)::text end,
-                case when tg_op in ('UPDATE', 'DELETE') then row_to_json(old)::text end, '{}');
+                case when tg_op in ('UPDATE', 'DELETE') then row_to_json(old)::text end,
+                json_build_object('request_id', current_setting('martlet.request_id', true),
+                    'traceparent', current_setting('martlet.traceparent', true))::text);
             return null;
         end $$;
         """

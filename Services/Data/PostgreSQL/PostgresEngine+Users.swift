@@ -88,8 +88,10 @@ extension PostgresEngine {
     /// Acts as the authentication service, as triggers on `auth.users` expect.
     private static func become(_ session: RequestSession, _ database: DatabaseSession) throws {
         try database.execute(
-            "select set_config('role', 'supabase_auth_admin', true), set_config('request.jwt.claims', $1, true)",
-            [.text(session.claims)])
+            """
+            select set_config('role', 'supabase_auth_admin', true), set_config('request.jwt.claims', $1, true), \
+            set_config('martlet.request_id', $2, true), set_config('martlet.traceparent', $3, true)
+            """, [session.claims, session.trace.requestID, session.trace.traceparent].map { .text($0) })
     }
 }
 

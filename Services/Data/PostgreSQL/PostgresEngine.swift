@@ -166,8 +166,12 @@ package final class PostgresEngine: RowEngine {
             """
             select set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
             set_config('request.method', $3, true), set_config('request.path', $4, true), \
-            set_config('request.headers', $5, true)
+            set_config('request.headers', $5, true), set_config('martlet.request_id', $6, true), \
+            set_config('martlet.traceparent', $7, true)
             """,
-            [session.role, session.claims, session.method, session.path, session.headers].map { .text($0) })
+            [
+                session.role, session.claims, session.method, session.path, session.headers, session.trace.requestID,
+                session.trace.traceparent,
+            ].map { .text($0) })
     }
 }

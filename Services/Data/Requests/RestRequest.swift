@@ -8,21 +8,20 @@ package struct RestRequest: Sendable {
     package var head: HTTPRequestHead
     package var body: [UInt8]
     package var principal: Principal
-    /// What every log line of the request carries.
-    package var requestID: String
+    package var trace: TraceContext
     /// Empty without `Idempotency-Key`.
     package var idempotencyKey: String
     /// When the caller stops waiting; nil: never.
     package var deadline: ContinuousClock.Instant?
 
     package init(
-        head: HTTPRequestHead, body: [UInt8] = [], principal: Principal = Principal(), requestID: String = "",
+        head: HTTPRequestHead, body: [UInt8] = [], principal: Principal = Principal(), trace: TraceContext = .none,
         idempotencyKey: String = "", deadline: ContinuousClock.Instant? = nil
     ) {
         self.head = head
         self.body = body
         self.principal = principal
-        self.requestID = requestID
+        self.trace = trace
         self.idempotencyKey = idempotencyKey
         self.deadline = deadline
     }
@@ -34,8 +33,7 @@ package struct RestRequest: Sendable {
         let isKnown = principal.tokenStatus == .valid
         let role = isKnown && !principal.role.isEmpty ? principal.role : RestHandler.anonymousRole
         var session = RequestSession(
-            role: role, method: head.method, path: head.path, headers: headers, requestID: requestID,
-            deadline: deadline)
+            role: role, method: head.method, path: head.path, headers: headers, trace: trace, deadline: deadline)
         guard isKnown else { return session }
         session.subject = principal.subject.isEmpty ? nil : principal.subject
         guard var claims = (try? JSONValue(parsing: principal.claims))?.objectValue else { return session }

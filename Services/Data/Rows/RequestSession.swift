@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import MartletWire
+
 /// Who asks, for how long, and under which idempotency key: what a transaction of the application's data runs under.
 ///
 /// On PostgreSQL it becomes transaction-local settings (rest contract 17.2), on SQLite the parameters that policies
@@ -18,8 +20,8 @@ package struct RequestSession: Sendable {
     package var path: String
     /// `request.headers`: a JSON object of lower-case names, without `cookie`.
     package var headers: String
-    /// What every log line of the request carries.
-    package var requestID: String
+    /// What the log lines of the request carry, and the changes that it makes.
+    package var trace: TraceContext
     /// When the caller stops waiting; nil for work of the service itself.
     package var deadline: ContinuousClock.Instant?
     /// Present on writes that came with `Idempotency-Key`.
@@ -27,7 +29,7 @@ package struct RequestSession: Sendable {
 
     package init(
         role: String, subject: String? = nil, email: String? = nil, claims: String? = nil, method: String = "",
-        path: String = "", headers: String = "{}", requestID: String = "", deadline: ContinuousClock.Instant? = nil,
+        path: String = "", headers: String = "{}", trace: TraceContext = .none, deadline: ContinuousClock.Instant? = nil,
         idempotency: IdempotencyKey? = nil
     ) {
         self.role = role
@@ -37,7 +39,7 @@ package struct RequestSession: Sendable {
         self.method = method
         self.path = path
         self.headers = headers
-        self.requestID = requestID
+        self.trace = trace
         self.deadline = deadline
         self.idempotency = idempotency
     }

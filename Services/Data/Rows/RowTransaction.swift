@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletWire
+
 /// Several reads and writes that hold together or not at all (D28).
 ///
 /// On both engines the outcome is one of some order of all such transactions: SQLite has one writer, PostgreSQL runs
@@ -29,6 +31,9 @@ package struct RowTransaction: Sendable {
     package var judge: @Sendable (_ step: Int, RowsResult) throws -> Void
     /// Turns the results into the answer. Has no effects.
     package var finish: @Sendable ([RowsResult]) throws -> FinishedReply
+
+    /// What its changes belong to: that of its steps.
+    var trace: TraceContext { steps.first?.session.trace ?? .none }
 
     package init(
         steps: [Step], idempotency: IdempotencyKey? = nil, deadline: ContinuousClock.Instant? = nil,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import MartletSQL
+package import MartletWire
 
 /// The rules of a project, checked against its schema.
 package struct RuleBook: Sendable {
     let decider: any RuleDecider
-    let observe: @Sendable (RuleObservation) -> Void
+    let observe: @Sendable (RuleObservation, TraceContext) -> Void
     private let rules: [Place: WriteRule]
 
     private struct Place: Hashable {
@@ -16,7 +17,7 @@ package struct RuleBook: Sendable {
     /// - Throws: `RuleFault` for the first rule that cannot be.
     package init(
         _ definitions: [RuleDefinition], schema: SchemaCache, decider: any RuleDecider,
-        observe: @escaping @Sendable (RuleObservation) -> Void = { _ in }
+        observe: @escaping @Sendable (RuleObservation, TraceContext) -> Void = { _, _ in }
     ) throws(RuleFault) {
         self.decider = decider
         self.observe = observe

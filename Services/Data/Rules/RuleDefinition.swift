@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import MartletWire
+
 /// What happens to rows, as rules name it.
 package enum RuleEvent: String, Sendable, CaseIterable { case insert, update, delete }
 
@@ -53,6 +55,10 @@ package struct RuleFault: Error, Sendable, Equatable {
 /// What happened to a ruled write, for logs and metrics.
 package enum RuleObservation: Sendable {
     case asked(rule: String)
+    /// What the rule said was done, with the write.
+    case applied(rule: String, rows: Int)
+    /// The rule said no, under the code.
+    case refused(rule: String, code: String)
     /// What the function had seen was no longer so.
     case changed(rule: String, round: Int)
     /// The function could not be asked, or its answer cannot be used. The detail is for operators.
@@ -63,7 +69,7 @@ package enum RuleObservation: Sendable {
 package protocol RuleDecider: Sendable {
     /// The bytes that the function answered with a status of 2xx.
     func decide(
-        _ function: String, rule: String, event: [UInt8], requestID: String, deadline: ContinuousClock.Instant
+        _ function: String, rule: String, event: [UInt8], trace: TraceContext, deadline: ContinuousClock.Instant
     ) async throws(DecisionFailure) -> [UInt8]
 }
 

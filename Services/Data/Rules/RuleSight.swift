@@ -27,7 +27,7 @@ struct RuleSight: Sendable {
 
     /// Reads and statements of a rule are the service's own.
     static func service(_ session: RequestSession) -> RequestSession {
-        RequestSession(role: "service_role", requestID: session.requestID, deadline: session.deadline)
+        RequestSession(role: "service_role", trace: session.trace, deadline: session.deadline)
     }
 
     /// Looks at the rows that the write would touch, and makes the rule's reads.
@@ -144,7 +144,7 @@ struct RuleSight: Sendable {
             event += Array("{".utf8) + members(row, write.rule) + Array("}".utf8)
         }
         event += Array(#"],"claims":\#(write.session.claims)"#.utf8)
-        event += Array(#","request_id":\#(JSONValue.string(write.session.requestID).text)}"#.utf8)
+        event += Array(#","request_id":\#(JSONValue.string(write.session.trace.requestID).text)}"#.utf8)
         guard event.count <= RuleLimits.bytesMax else {
             throw RowError(
                 "rule_reads_exceeded", "The rule of this table would have to see too much",

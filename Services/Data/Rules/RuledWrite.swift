@@ -35,11 +35,16 @@ struct RuledWrite: Sendable {
         for round in 1...RuleLimits.roundsMax {
             let sight = try await RuleSight.take(self)
             let answer = try await answer(to: sight)
-            if let refusal = answer.refusal { throw refusal }
+            if let refusal = answer.refusal {
+                book.observe(.refused(rule: rule.name, code: refusal.code), session.trace)
+                throw refusal
+            }
             do {
-                return try await engine.transact(try transaction(sight, answer))
+                let reply = try await engine.transact(try transaction(sight, answer))
+                book.observe(.applied(rule: rule.name, rows: sight.rows.count), session.trace)
+                return reply
             } catch is RuleChange {
-                book.observe(.changed(rule: rule.name, round: round))
+                book.observe(.changed(rule: rule.name, round: round), session.trace)
             }
         }
         throw RowError(
@@ -58,16 +63,16 @@ struct RuledWrite: Sendable {
         let event = try sight.event(of: self)
         var deadline = ContinuousClock.now + rule.deadline
         if let given = session.deadline { deadline = min(deadline, given) }
-        book.observe(.asked(rule: rule.name))
+        book.observe(.asked(rule: rule.name), session.trace)
         do throws(DecisionFailure) {
             let bytes = try await book.decider.decide(
-                rule.function, rule: rule.name, event: event, requestID: session.requestID, deadline: deadline)
+                rule.function, rule: rule.name, event: event, trace: session.trace, deadline: deadline)
             let answer = try RuleAnswer(bytes, rows: sight.rows.count, engine.schema)
             try check(answer)
             return answer
         } catch {
             let refusal = error.rowError
-            book.observe(.failed(rule: rule.name, code: refusal.code, detail: error.detail))
+            book.observe(.failed(rule: rule.name, code: refusal.code, detail: error.detail), session.trace)
             if rule.allowsOnError { return .consent }
             throw refusal
         }

@@ -7,7 +7,7 @@ extension SQLiteEngine {
     package func transact(_ transaction: RowTransaction) async throws -> FinishedReply {
         let schema = snapshot
         for step in transaction.steps { try checkRole(step.session.role) }
-        return try await write(deadline: transaction.deadline) { database in
+        return try await write(transaction.trace, deadline: transaction.deadline) { database in
             let now = RowAccess(schema: schema, session: RequestSession(role: "authenticator"))
             if let key = transaction.idempotency, let earlier = try SQLiteIdempotency.find(key, now, database) {
                 return earlier

@@ -9,7 +9,7 @@ extension SQLiteEngine {
     package func putUser(_ change: UserChange, session: RequestSession) async throws -> UserOutcome {
         let access = RowAccess(schema: snapshot, session: session, isUnrestricted: true)
         do {
-            return try await write(deadline: session.deadline) { try Self.put(change, access, $0) }
+            return try await write(session.trace, deadline: session.deadline) { try Self.put(change, access, $0) }
         } catch let error as DatabaseError where !UserRefusal.isEnvironment(error) {
             return .refused(RowError(error))
         }
@@ -18,7 +18,7 @@ extension SQLiteEngine {
     package func deleteUser(id: String, session: RequestSession) async throws -> UserDeletion {
         let access = RowAccess(schema: snapshot, session: session, isUnrestricted: true)
         do {
-            return try await write(deadline: session.deadline) { database in
+            return try await write(session.trace, deadline: session.deadline) { database in
                 let relation = try RowsCompiler(access: access).relation(Self.users)
                 let row = try Self.current(id, relation, database)
                 if let row {

@@ -2,6 +2,7 @@
 
 import MartletDatabase
 package import MartletSQL
+import MartletWire
 import Synchronization
 
 /// The application's tables on SQLite: privileges, policies, defaults and foreign keys are the host's work, from the
@@ -74,9 +75,14 @@ package final class SQLiteEngine: RowEngine {
 
     /// Runs a write whose changes belong into the log, and says so once they are committed.
     func write<Result: Sendable>(
-        deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable (DatabaseSession) throws -> Result
+        _ trace: TraceContext, deadline: ContinuousClock.Instant?,
+        _ body: @escaping @Sendable (DatabaseSession) throws -> Result
     ) async throws -> Result {
-        let result = try await database.write(deadline: deadline, body)
+        let annotation = trace.annotation
+        let result = try await database.write(deadline: deadline) { session in
+            session.annotation = annotation
+            return try body(session)
+        }
         if writer.takeNews() { log.signal.raise() }
         return result
     }
@@ -100,7 +106,7 @@ package final class SQLiteEngine: RowEngine {
     ) async throws -> FinishedReply {
         try checkRole(session.role)
         let access = RowAccess(schema: snapshot, session: session)
-        return try await write(deadline: session.deadline) { database in
+        return try await write(session.trace, deadline: session.deadline) { database in
             if let key = session.idempotency, let earlier = try SQLiteIdempotency.find(key, access, database) {
                 return earlier
             }

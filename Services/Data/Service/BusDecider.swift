@@ -9,15 +9,14 @@ struct BusDecider: RuleDecider {
     let bus: Bus
 
     func decide(
-        _ function: String, rule: String, event: [UInt8], requestID: String, deadline: ContinuousClock.Instant
+        _ function: String, rule: String, event: [UInt8], trace: TraceContext, deadline: ContinuousClock.Instant
     ) async throws(DecisionFailure) -> [UInt8] {
         let head = HTTPRequestHead(
             method: "POST", path: "/\(function)", query: "",
             fields: [
                 HTTPField("content-type", "application/json"), HTTPField("x-martlet-rule", rule),
-                HTTPField("x-request-id", requestID),
             ])
-        let header = RequestHeader(requestID: requestID, contentType: "application/json", http: head)
+        let header = RequestHeader(trace: trace, contentType: "application/json", http: head)
         let reply: (header: ReplyHeader, payload: ByteBuffer)
         do throws(BusError) {
             reply = try await bus.request(

@@ -3,6 +3,7 @@
 import Logging
 import MartletSQL
 import MartletServiceKit
+import MartletWire
 
 extension DataService {
     /// Refuses triggers of tables that are not there: nothing would ever reach them.
@@ -34,13 +35,19 @@ extension DataService {
             "martlet_data_rules_failed_total", "Rules that could not be asked, or whose answer could not be used.")
         let logger = context.logger
         do throws(RuleFault) {
-            return try RuleBook(definitions, schema: schema, decider: BusDecider(bus: context.bus)) { observation in
+            return try RuleBook(definitions, schema: schema, decider: BusDecider(bus: context.bus)) { observation, trace in
                 switch observation {
                 case .asked: asked.increment()
+                case .applied(let rule, let rows):
+                    logger.with(trace).info(
+                        "A rule was applied.", metadata: ["rule.name": "\(rule)", "rule.rows": "\(rows)"])
+                case .refused(let rule, let code):
+                    logger.with(trace).info(
+                        "A rule refused a write.", metadata: ["rule.name": "\(rule)", "error.code": "\(code)"])
                 case .changed: changed.increment()
                 case .failed(let rule, let code, let detail):
                     failed.increment()
-                    logger.warning(
+                    logger.with(trace).warning(
                         "A rule gave no answer.",
                         metadata: [
                             "rule.name": "\(rule)", "error.code": "\(code)", "error.detail": "\(detail)",

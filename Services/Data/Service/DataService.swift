@@ -184,7 +184,7 @@ package final class DataService: MartletService {
         let reply = await handler.answer(
             RestRequest(
                 head: head, body: Array(request.payload.readableBytesView), principal: request.header.principal,
-                requestID: request.header.requestID, idempotencyKey: request.header.idempotencyKey,
+                trace: request.header.trace, idempotencyKey: request.header.idempotencyKey,
                 deadline: request.deadline))
         if reply.status >= 500 {
             failures.increment()
@@ -203,7 +203,7 @@ package final class DataService: MartletService {
         guard let batches = opened.withLock({ $0?.batches }) else { return Self.notReady }
         let reply = await batches.answer(
             Array(request.payload.readableBytesView), principal: request.header.principal,
-            requestID: request.header.requestID, key: request.header.idempotencyKey, deadline: request.deadline)
+            trace: request.header.trace, key: request.header.idempotencyKey, deadline: request.deadline)
         return OutboundReply(
             header: ReplyHeader(http: HTTPResponseHead(status: reply.status, fields: reply.fields)),
             payload: ByteBuffer(bytes: reply.body))

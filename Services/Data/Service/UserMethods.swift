@@ -51,7 +51,7 @@ struct UserMethods {
 
     private func session(_ request: InboundRequest) -> RequestSession {
         RequestSession(
-            role: "supabase_auth_admin", requestID: request.header.requestID, deadline: request.deadline)
+            role: "supabase_auth_admin", trace: request.header.trace, deadline: request.deadline)
     }
 
     /// A UUID in lower case; nil for anything else.

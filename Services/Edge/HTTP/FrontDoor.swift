@@ -21,6 +21,7 @@ final class FrontDoor: EdgeResponder {
     private let link: RealtimeLink
     private let publicKey: String
     private let requestTimeout: Duration
+    private let accessLog: AccessLog
     private let logger: Logger
     private let metrics: EdgeMetrics
 
@@ -38,6 +39,7 @@ final class FrontDoor: EdgeResponder {
         self.link = link
         publicKey = gatekeeper.keys.anon
         requestTimeout = context.settings[\.edge.requestTimeout]
+        accessLog = context.settings[\.edge.accessLog]
         logger = context.logger
         self.metrics = metrics
     }
@@ -144,7 +146,7 @@ final class FrontDoor: EdgeResponder {
         // Where the owner gets the key itself nothing is repeated on its account.
         let isKeyed = !isRead && !route.passesAllFields
         let header = RequestHeader(
-            traceparent: visit.traceparent, requestID: visit.requestID, principal: principal,
+            trace: visit.trace, principal: principal,
             idempotencyKey: isKeyed ? request.headers.first(name: "idempotency-key") ?? "" : "", http: head)
         let reply: (header: ReplyHeader, payload: ByteBuffer)
         do throws(BusError) {
@@ -307,16 +309,20 @@ final class FrontDoor: EdgeResponder {
             response.headers.append(("Access-Control-Expose-Headers", cors.exposed))
         }
         metrics.note(prefix: visit.route?.prefix ?? "/", status: response.status, since: visit.started)
-        if response.status >= 400 {
+        if accessLog.holds(status: response.status, isRead: Self.isRead(method)) {
+            let (seconds, attoseconds) = visit.started.duration(to: .now).components
             // The query may hold what is nobody's business: it stays out of the log.
             logger.info(
-                "Refused.",
+                response.status >= 400 ? "Refused." : "Answered.",
                 metadata: [
                     "request.id": "\(visit.requestID)", "trace.id": "\(visit.traceID)", "http.method": "\(method)",
                     "http.path": "\(target.prefix { $0 != "?" })", "http.status": "\(response.status)",
+                    "http.milliseconds": "\(seconds * 1_000 + attoseconds / 1_000_000_000_000_000)",
                     "client.address": "\(visit.clientAddress)",
                 ])
         }
         return response
     }
+
+    private static func isRead(_ method: String) -> Bool { method == "GET" || method == "HEAD" || method == "OPTIONS" }
 }

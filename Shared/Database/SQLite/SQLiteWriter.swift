@@ -117,6 +117,7 @@ final class WriteGroup {
         }
         do {
             try connection.executeScript("savepoint martlet_write")
+            session.annotation = ""
             try job.run(session)
             try connection.flushCapture(session)
             // RELEASE does not look at deferred foreign keys, only COMMIT does, and there it would fail everybody.

@@ -29,16 +29,16 @@ package struct ServiceContext: Sendable {
 
     /// A logger whose lines carry the request's id and trace.
     package func logger(for header: RequestHeader) -> Logger {
-        var logger = logger
-        logger[metadataKey: "request.id"] = "\(header.requestID)"
-        if let trace = Self.traceID(header.traceparent) { logger[metadataKey: "trace.id"] = "\(trace)" }
-        return logger
+        logger.with(header.trace)
     }
+}
 
-    /// The trace id of a W3C `traceparent`: `00-<32 digits>-<16 digits>-<2 digits>`.
-    static func traceID(_ traceparent: String) -> Substring? {
-        let parts = traceparent.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count >= 4, parts[1].utf8.count == 32 else { return nil }
-        return parts[1]
+extension Logger {
+    /// A logger whose lines say what they belong to.
+    package func with(_ trace: TraceContext) -> Logger {
+        var logger = self
+        if !trace.requestID.isEmpty { logger[metadataKey: "request.id"] = "\(trace.requestID)" }
+        if let traceID = trace.traceID { logger[metadataKey: "trace.id"] = "\(traceID)" }
+        return logger
     }
 }

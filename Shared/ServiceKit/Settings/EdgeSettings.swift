@@ -34,4 +34,7 @@ package struct EdgeSettings: Sendable {
     package let clientRequestsPerSecond = Setting<Int>(
         "martlet.edge.client_requests_per_second", 500, in: 1...1_000_000, readers: [.edge],
         "Fuse: requests a second from one client address; more are answered with 429.")
+    package let accessLog = Setting<AccessLog>(
+        "martlet.edge.access_log", .writes, readers: [.edge],
+        "Requests that get a line in the log: `off`, those that were `refused`, these and all `writes`, or `all`.")
 }

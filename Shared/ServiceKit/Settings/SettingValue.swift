@@ -119,6 +119,22 @@ package enum BusTransport: String, SettingWord { case tcp, ipc }
 /// How a log line looks.
 package enum LogFormat: String, SettingWord { case auto, json, text }
 
+/// Which requests of the public get a line in the edge's log. What was refused and every change of something are few
+/// beside reads, and what is asked for afterwards.
+package enum AccessLog: String, SettingWord {
+    case off, refused, writes, all
+
+    /// Whether a request gets its line.
+    package func holds(status: Int, isRead: Bool) -> Bool {
+        switch self {
+        case .off: false
+        case .refused: status >= 400
+        case .writes: status >= 400 || !isRead
+        case .all: true
+        }
+    }
+}
+
 extension Logger.Level: SettingWord {}
 
 enum TOMLText {

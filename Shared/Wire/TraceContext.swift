@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What ties the log lines, spans, events, jobs and mails of one cause together: the request's id, and where in which
+/// trace the work stands (W3C Trace Context, Recommendation of 2021-11-23).
+///
+/// Both are texts for logs and headers; nobody is let in, and nothing is decided, because of them.
+package struct TraceContext: Sendable, Hashable {
+    /// Longest request id, in bytes.
+    package static let requestIDBytesMax = 64
+
+    /// What the edge answers as `X-Request-Id`; empty when no request is the cause.
+    package var requestID: String
+    /// `00-<trace id, 32 digits>-<span id, 16 digits>-<flags, 2 digits>`; empty when there is no trace.
+    package var traceparent: String
+
+    /// Nothing is the cause.
+    package static let none = TraceContext(requestID: "", traceparent: "")
+
+    /// For texts that were checked, or that this process made.
+    package init(requestID: String, traceparent: String) {
+        self.requestID = requestID
+        self.traceparent = traceparent
+    }
+
+    /// Of texts from elsewhere: what is not well formed counts as not there.
+    package init(givenRequestID: String?, givenTraceparent: String?) {
+        requestID = givenRequestID.flatMap { Self.isRequestID($0) ? $0 : nil } ?? ""
+        traceparent = givenTraceparent.flatMap { Self.isTraceparent($0) ? $0 : nil } ?? ""
+    }
+
+    /// A new trace. Work that no request caused goes by its trace's id in both places, so that one word finds it.
+    package static func new() -> TraceContext {
+        let trace = newTraceID()
+        return TraceContext(requestID: trace, traceparent: "00-\(trace)-\(newSpanID())-01")
+    }
+
+    /// 32 lower-case digits; nil when there is no trace.
+    package var traceID: Substring? { traceparent.isEmpty ? nil : traceparent.dropFirst(3).prefix(32) }
+
+    /// 16 lower-case digits; nil when there is no trace.
+    package var spanID: Substring? { traceparent.isEmpty ? nil : traceparent.dropFirst(36).prefix(16) }
+
+    /// Whether the one who began the trace wants it recorded (the flag `sampled`).
+    package var isSampled: Bool {
+        guard let digit = traceparent.utf8.last else { return false }
+        // The digits of odd numbers are odd in ASCII too, but for a to f.
+        return digit >= UInt8(ascii: "a") ? digit & 1 == 0 : digit & 1 == 1
+    }
+
+    /// The same trace with a span of its own; a new trace where there is none.
+    package func child(spanID: String = newSpanID()) -> TraceContext {
+        guard let traceID else {
+            let trace = Self.newTraceID()
+            return TraceContext(
+                requestID: requestID.isEmpty ? trace : requestID, traceparent: "00-\(trace)-\(spanID)-01")
+        }
+        return TraceContext(requestID: requestID, traceparent: "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")")
+    }
+
+    package static func newSpanID() -> String { hexadecimal(.random(in: 1 ... .max)) }
+
+    package static func newTraceID() -> String {
+        hexadecimal(.random(in: 1 ... .max)) + hexadecimal(.random(in: 1 ... .max))
+    }
+
+    /// Visible ASCII without quotes, so that it stands in logs and JSON as it is.
+    package static func isRequestID(_ text: String) -> Bool {
+        (1...requestIDBytesMax).contains(text.utf8.count)
+            && text.utf8.allSatisfy {
+                $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+            }
+    }
+
+    /// Section 3.2 for version 00, the only one: neither id is all zeros.
+    package static func isTraceparent(_ text: String) -> Bool {
+        let bytes = text.utf8
+        guard bytes.count == 55, text.hasPrefix("00-") else { return false }
+        var (position, isTrace, isSpan) = (0, false, false)
+        for byte in bytes {
+            switch (position, byte) {
+            case (2, UInt8(ascii: "-")), (35, UInt8(ascii: "-")), (52, UInt8(ascii: "-")): break
+            case (2, _), (35, _), (52, _): return false
+            case (_, UInt8(ascii: "0")): break
+            case (_, UInt8(ascii: "1")...UInt8(ascii: "9")), (_, UInt8(ascii: "a")...UInt8(ascii: "f")):
+                if position < 35 { isTrace = true } else if position < 52 { isSpan = true }
+            default: return false
+            }
+            position += 1
+        }
+        return isTrace && isSpan
+    }
+
+    /// Sixteen digits.
+    private static func hexadecimal(_ number: UInt64) -> String {
+        String(unsafeUninitializedCapacity: 16) { space in
+            for index in 0..<16 {
+                let digit = UInt8(truncatingIfNeeded: number >> UInt64((15 - index) * 4)) & 0xF
+                space[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            }
+            return 16
+        }
+    }
+}
+
+extension RequestHeader {
+    /// What the request belongs to. The sender is another of our services, so the texts are taken as they are but for
+    /// their form.
+    package var trace: TraceContext { TraceContext(givenRequestID: requestID, givenTraceparent: traceparent) }
+
+    package init(
+        trace: TraceContext, principal: Principal = Principal(), idempotencyKey: String = "", contentType: String = "",
+        http: HTTPRequestHead? = nil
+    ) {
+        self.init(
+            traceparent: trace.traceparent, requestID: trace.requestID, principal: principal,
+            idempotencyKey: idempotencyKey, contentType: contentType, http: http)
+    }
+}
