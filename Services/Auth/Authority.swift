@@ -61,23 +61,23 @@ package final class Authority: Sendable {
             return try await RouteTable.shared.answer(request, by: self)
         } catch {
             if error.cause != nil || error.status >= 500 {
-                observe(.failed(requestID: request.requestID, error: error))
+                observe(.failed(trace: request.trace, error: error))
             }
             return AuthReply(
-                error, version: request.head["x-supabase-api-version"], requestID: request.requestID)
+                error, version: request.head["x-supabase-api-version"], requestID: request.trace.requestID)
         }
     }
 
     /// Answers what the edge sent on; a path or query that is no percent-encoded UTF-8 is refused.
     package func answer(
-        _ head: HTTPRequestHead, body: [UInt8], principal: Principal, requestID: String,
+        _ head: HTTPRequestHead, body: [UInt8], principal: Principal, trace: TraceContext,
         deadline: ContinuousClock.Instant
     ) async -> AuthReply {
         do throws(AuthError) {
             return await answer(
-                try AuthRequest(head: head, body: body, principal: principal, requestID: requestID, deadline: deadline))
+                try AuthRequest(head: head, body: body, principal: principal, trace: trace, deadline: deadline))
         } catch {
-            return AuthReply(error, version: head["x-supabase-api-version"], requestID: requestID)
+            return AuthReply(error, version: head["x-supabase-api-version"], requestID: trace.requestID)
         }
     }
 
@@ -85,7 +85,7 @@ package final class Authority: Sendable {
     package func settle(budget: Duration = .seconds(2)) async {
         do throws(AuthError) {
             if try await !ledger.settleAll(budget: budget) { observe(.unsettled) }
-        } catch { observe(.failed(requestID: "", error: error)) }
+        } catch { observe(.failed(trace: .none, error: error)) }
     }
 
     /// Tells the operator.
@@ -95,13 +95,13 @@ package final class Authority: Sendable {
 /// What an operator should know.
 package enum AuthObservation: Sendable {
     /// A request failed by no fault of its client; the error's cause says why.
-    case failed(requestID: String, error: AuthError)
+    case failed(trace: TraceContext, error: AuthError)
     /// Changes of users wait for the data service.
     case unsettled
     /// The notification service will not ever take this mail.
-    case mailRefused(id: String, reason: String)
+    case mailRefused(id: String, trace: TraceContext, reason: String)
     /// Mails wait for the notification service.
     case mailsWait(reason: String)
     /// An old refresh token came back: its session was ended.
-    case refreshReuse(requestID: String, sessionID: String)
+    case refreshReuse(trace: TraceContext, sessionID: String)
 }

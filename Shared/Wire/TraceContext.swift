@@ -28,6 +28,15 @@ package struct TraceContext: Sendable, Hashable {
         traceparent = givenTraceparent.flatMap { Self.isTraceparent($0) ? $0 : nil } ?? ""
     }
 
+    /// Both in one line, for storage: a request id has no blanks.
+    package var line: String { self == .none ? "" : "\(requestID) \(traceparent)" }
+
+    package init(line: String) {
+        let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+        self.init(
+            givenRequestID: parts.first.map(String.init), givenTraceparent: parts.count > 1 ? String(parts[1]) : nil)
+    }
+
     /// A new trace. Work that no request caused goes by its trace's id in both places, so that one word finds it.
     package static func new() -> TraceContext {
         let trace = newTraceID()

@@ -93,7 +93,8 @@ struct TestAuth: Sendable {
             method: method, path: String(parts[0]), query: parts.count > 1 ? String(parts[1]) : "",
             fields: headers.map { HTTPField($0.key, $0.value) })
         let reply = await authority.answer(
-            head, body: bytes, principal: principal(bearer), requestID: "request-1", deadline: .now + patience)
+            head, body: bytes, principal: principal(bearer),
+            trace: TraceContext(requestID: "request-1", traceparent: ""), deadline: .now + patience)
         return try Answer(reply)
     }
 

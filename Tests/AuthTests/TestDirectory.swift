@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletAuth
+import MartletWire
 import Synchronization
 
 /// A directory in memory that keeps the rules of the real one, and fails when it is told to.
@@ -58,7 +59,7 @@ final class TestDirectory: UserDirectory {
     }
 
     func delete(
-        userID: String, version: Int64, deadline: ContinuousClock.Instant
+        userID: String, version: Int64, trace: TraceContext, deadline: ContinuousClock.Instant
     ) async throws(DirectoryFailure) -> DirectoryOutcome {
         try answer { state in
             state.rows[userID] = nil

@@ -131,7 +131,8 @@ extension TestEngine {
     /// Sends one request; `target` is path and query, encoded as far as the test cares.
     func send(
         _ method: String = "GET", _ target: String, as caller: Caller = .anonymous, _ body: String = "",
-        prefer: String? = nil, accept: String? = nil, fields: [HTTPField] = [], key: String = ""
+        prefer: String? = nil, accept: String? = nil, fields: [HTTPField] = [], key: String = "",
+        trace: TraceContext = .none
     ) async -> FinishedReply {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         var fields = fields
@@ -141,7 +142,7 @@ extension TestEngine {
             method: method, path: String(parts[0]), query: parts.count > 1 ? String(parts[1]) : "", fields: fields)
         return await handler.answer(
             RestRequest(
-                head: head, body: Array(body.utf8), principal: caller.principal, idempotencyKey: key,
+                head: head, body: Array(body.utf8), principal: caller.principal, trace: trace, idempotencyKey: key,
                 deadline: .now + .seconds(30)))
     }
 }

@@ -39,7 +39,9 @@ struct JobRunnerTests {
             try await Self.run(logic, functions) { runner in
                 let job = NewJob(
                     id: "a", function: "greet", source: .request, headers: [HTTPField("x-own", "1")], body: #"{"n":1}"#,
-                    runAt: logic.clock.now, traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+                    runAt: logic.clock.now,
+                    trace: TraceContext(
+                        requestID: "order-7", traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
                 _ = try await logic.store.admit(job, requestHash: "", now: logic.clock.now)
                 runner.wake()
                 try await eventually { try await logic.store.job("a")?.job.lastStatus == 500 }
@@ -56,7 +58,9 @@ struct JobRunnerTests {
                 #expect(fields["idempotency-key"] == "a" && fields["x-martlet-job-id"] == "a")
                 #expect(fields["x-martlet-attempt"] == "\(number + 1)" && fields["x-own"] == "1")
                 #expect(fields["content-type"] == "application/json")
-                #expect(fields["traceparent"]?.hasPrefix("00-0af7651916cd43dd8448eb211c80319c-") == true)
+                #expect(request.trace.requestID == "order-7" && request.trace.isSampled)
+                #expect(request.trace.traceID == "0af7651916cd43dd8448eb211c80319c")
+                #expect(request.trace.spanID != "b7ad6b7169203331")
             }
         }
     }

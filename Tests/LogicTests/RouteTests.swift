@@ -34,6 +34,9 @@ struct RouteTests {
             [functions.open]
             verify_jwt = false
             [functions.closed]
+            [martlet.functions.inner]
+            command = ["serve"]
+            public = false
             [functions.off]
             enabled = false
             """)
@@ -68,7 +71,7 @@ struct RouteTests {
 
     static let refusals: [(method: String, path: String, status: UInt16, code: String)] = [
         ("POST", "/", 400, "BAD_REQUEST"), ("POST", "/none", 404, "NOT_FOUND"), ("POST", "/off", 404, "NOT_FOUND"),
-        ("POST", "/_admin/jobs", 404, "NOT_FOUND"), ("POST", "/a%2Fb", 404, "NOT_FOUND"),
+        ("POST", "/_admin/jobs", 404, "NOT_FOUND"), ("POST", "/inner", 404, "NOT_FOUND"), ("POST", "/a%2Fb", 404, "NOT_FOUND"),
         ("PROPFIND", "/open", 405, "METHOD_NOT_ALLOWED"), ("TRACE", "/none", 405, "METHOD_NOT_ALLOWED"),
     ]
 
@@ -119,6 +122,7 @@ struct RouteTests {
     func claims() async throws {
         let fields = [
             HTTPField("x-martlet-claims", "{}"), HTTPField("cookie", "a=b"), HTTPField("x-forwarded-host", "api.test"),
+            HTTPField("x-martlet-job-id", "7"),
         ]
         let answer = try await ask(
             "POST", "/open", fields: fields,
@@ -131,7 +135,7 @@ struct RouteTests {
         #expect(answer.head["host"] == "api.test")
         #expect(answer.head["x-forwarded-for"] == "192.0.2.1")
         #expect(answer.head["x-forwarded-prefix"] == "/functions/v1")
-        #expect(answer.head["x-request-id"] == "r1")
+        #expect(answer.head["x-martlet-job-id"] == nil)
         let bare = try await ask("POST", "/open", fields: fields)
         #expect(bare.head["x-martlet-claims"] == nil)
     }

@@ -118,15 +118,17 @@ struct TriggerTests {
         let deep = String(repeating: "[", count: 5_000) + String(repeating: "]", count: 5_000)
         let change = try #require(
             LoggedChange(
-                id: "e", headers: #"{"schema":"public","table":"things","op":"UPDATE","version":1,"cut":true}"#,
+                id: "e", headers: #"{"schema":"public","table":"things","op":"UPDATE","version":1,"cut":true,"request_id":"r7","#
+                    + #""traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#,
                 key: "", microseconds: 0,
                 body: Array(#"{"columns":[],"key":[],"full":false,"record":{"a":\#(deep)},"old_record":{}}"#.utf8)))
         let job = Self.trigger("t", ["UPDATE"], payload: .martlet).job(for: change, now: TestLogic.start)
         #expect(job.orderingKey == nil)
         #expect(
             job.body == #"{"type":"UPDATE","table":"things","schema":"public","record":{"a":\#(deep)},"old_record":{},"#
-                + #""id":"e","created_at":"1970-01-01T00:00:00.000000Z","trigger":{"name":"t"},"claims":null,"cut":true}"#
-        )
+                + #""id":"e","created_at":"1970-01-01T00:00:00.000000Z","trigger":{"name":"t"},"claims":null,"cut":true,"#
+                + #""trace":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#)
+        #expect(job.trace.requestID == "r7" && job.trace.spanID == "b7ad6b7169203331")
     }
 
     @Test(

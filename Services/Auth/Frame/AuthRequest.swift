@@ -13,19 +13,19 @@ package struct AuthRequest: Sendable {
     package let head: HTTPRequestHead
     package let body: [UInt8]
     package let principal: Principal
-    package let requestID: String
+    package let trace: TraceContext
     /// When the caller stops waiting.
     package let deadline: ContinuousClock.Instant
 
     /// - Throws: `validation_failed` when path or query are not percent-encoded UTF-8.
     package init(
-        head: HTTPRequestHead, body: [UInt8] = [], principal: Principal = Principal(), requestID: String = "",
+        head: HTTPRequestHead, body: [UInt8] = [], principal: Principal = Principal(), trace: TraceContext = .none,
         deadline: ContinuousClock.Instant
     ) throws(AuthError) {
         self.head = head
         self.body = body
         self.principal = principal
-        self.requestID = requestID
+        self.trace = trace
         self.deadline = deadline
         method = head.method
         var parts: [String] = []

@@ -5,16 +5,17 @@ internal import MartletDatabase
 internal import MartletJSON
 internal import MartletWire
 
-/// What a request that sends mails says about where its link leads.
+/// What a request that sends mails says about where its link leads, and the request itself.
 struct MailWish: Sendable {
     let redirect: String
     let challenge: CodeChallenge?
+    let trace: TraceContext
 }
 
 extension Authority {
     /// Reads redirect and challenge of a request.
     func mailWish(_ request: AuthRequest, _ body: RequestBody) throws(AuthError) -> MailWish {
-        MailWish(redirect: redirectTarget(request), challenge: try CodeChallenge(body))
+        MailWish(redirect: redirectTarget(request), challenge: try CodeChallenge(body), trace: request.trace)
     }
 
     /// AU-160: header, query, then the page that asked.
@@ -46,7 +47,7 @@ extension Authority {
                     id: id, userID: user.id, purpose: kind.purpose, address: address,
                     codeHash: secrets.hash(code, "code"), linkHash: secrets.hash(link, "link"),
                     challenge: wish.challenge, sentAt: now),
-                send: MailSend(to: address, kind.purpose, secrets, at: now))
+                send: MailSend(to: address, kind.purpose, secrets, at: now), trace: wish.trace)
         } catch { throw .failure(error.message) }
     }
 

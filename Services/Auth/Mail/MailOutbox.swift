@@ -3,6 +3,7 @@
 internal import MartletAccessTokens
 internal import MartletDatabase
 package import MartletJSON
+package import MartletWire
 
 /// A mail on its way to the notification service: the kind and its variables (D37), among them a code and a link.
 package struct OutgoingMail: Sendable {
@@ -12,6 +13,8 @@ package struct OutgoingMail: Sendable {
     package let kind: String
     package let to: String
     package let variables: JSONObject
+    /// The request that asked for it.
+    package let trace: TraceContext
 }
 
 /// The notification service, as auth needs it.
@@ -37,6 +40,7 @@ struct PreparedMail: Sendable {
     let sealed: String
     let token: OneTimeToken
     let send: MailSend
+    let trace: TraceContext
 }
 
 extension DatabaseSession {
@@ -48,10 +52,13 @@ extension DatabaseSession {
         try execute(
             "update users set \(column) = $2 where id = $1", [.text(mail.token.userID), mail.send.at.sqlValue])
         try execute(
-            "insert into mail_outbox (id, kind, recipient, variables, created_at) values ($1, $2, $3, $4, $5)",
+            """
+            insert into mail_outbox (id, kind, recipient, variables, created_at, trace) \
+            values ($1, $2, $3, $4, $5, $6)
+            """,
             [
                 .text(mail.id), .text(mail.kind.rawValue), .text(mail.address), .text(mail.sealed),
-                mail.send.at.sqlValue,
+                mail.send.at.sqlValue, .text(mail.trace.line),
             ])
     }
 }
@@ -67,7 +74,8 @@ extension Authority {
         let rows = try await database.reading { session in
             try session.query(
                 """
-                select id, kind, recipient, variables from mail_outbox order by created_at, id limit \(Self.roundMax)
+                select id, kind, recipient, variables, trace from mail_outbox \
+                order by created_at, id limit \(Self.roundMax)
                 """)
         }
         var mails: [OutgoingMail] = []
@@ -75,13 +83,14 @@ extension Authority {
             guard let id = row[0].textValue, let kind = row[1].textValue, let to = row[2].textValue,
                 let sealed = row[3].textValue
             else { continue }
+            let trace = TraceContext(line: row[4].textValue ?? "")
             do throws(KeyError) {
                 let bytes = try encryption.open(sealed, context: Self.sealContext(id))
                 let variables = (try? JSONValue(parsing: bytes))?.objectValue ?? JSONObject()
-                mails.append(OutgoingMail(id: id, kind: kind, to: to, variables: variables))
+                mails.append(OutgoingMail(id: id, kind: kind, to: to, variables: variables, trace: trace))
             } catch {
                 // The key that sealed it is gone: nobody can ever send it.
-                report(.mailRefused(id: id, reason: error.message))
+                report(.mailRefused(id: id, trace: trace, reason: error.message))
                 try await forgetMail(id)
             }
         }
@@ -102,7 +111,7 @@ extension Authority {
                 for mail in mails {
                     switch await carrier.carry(mail, deadline: .now + Self.carriageBudget) {
                     case .taken: break
-                    case .refused(let reason): report(.mailRefused(id: mail.id, reason: reason))
+                    case .refused(let reason): report(.mailRefused(id: mail.id, trace: mail.trace, reason: reason))
                     case .failed(let reason):
                         report(.mailsWait(reason: reason))
                         return false
@@ -112,7 +121,7 @@ extension Authority {
             }
             return true
         } catch {
-            report(.failed(requestID: "", error: error))
+            report(.failed(trace: .none, error: error))
             return false
         }
     }
@@ -137,7 +146,7 @@ extension Authority {
                         """, [time.sqlValue])
                 }
             }
-        } catch { report(.failed(requestID: "", error: error)) }
+        } catch { report(.failed(trace: .none, error: error)) }
     }
 
     static func sealContext(_ id: String) -> String { "mail_outbox/\(id)" }

@@ -23,7 +23,7 @@ extension Authority {
         _ = try body.apply(to: &user, hash: try await hash(of: body), now: now)
         if user.email != nil { user.userMetadata["email_verified"] = .bool(user.emailConfirmedAt != nil) }
         let entry = adminEntry(.userSignedUp, role, user, request)
-        let document = try await ledger.create(user, deadline: request.deadline) { session, user in
+        let document = try await ledger.create(user, trace: request.trace, deadline: request.deadline) { session, user in
             try session.append(entry)
             return user.document(identities: try session.identities(of: user.id))
         }
@@ -45,7 +45,7 @@ extension Authority {
         let hash = try await hash(of: body)
         let now = clock()
         let entry = adminEntry(body.ban == nil ? .userModified : .userBanned, role, user, request)
-        let document = try await ledger.update(user.id, deadline: request.deadline) { session, user in
+        let document = try await ledger.update(user.id, trace: request.trace, deadline: request.deadline) { session, user in
             let ended = try body.apply(to: &user, hash: hash, now: now)
             for rival in [
                 try user.email.flatMap { try session.user(email: $0, audience: user.audience) },
@@ -73,7 +73,7 @@ extension Authority {
         }
         let user = try await user(id, request)
         let entry = adminEntry(.userDeleted, role, user, request)
-        try await ledger.delete(user.id, deadline: request.deadline) { session, _ in try session.append(entry) }
+        try await ledger.delete(user.id, trace: request.trace, deadline: request.deadline) { session, _ in try session.append(entry) }
         return AuthReply(.object([:]))
     }
 

@@ -44,7 +44,7 @@ extension Authority {
         user.note(mail)
         let entry = mailEntry(.userSignedUp, user, request)
         do throws(AuthError) {
-            try await ledger.create(user, deadline: request.deadline) { session, _ in
+            try await ledger.create(user, trace: request.trace, deadline: request.deadline) { session, _ in
                 try session.post(mail)
                 try session.append(entry)
             }

@@ -33,7 +33,7 @@ extension Authority {
         case .refreshed(let signedIn): return AuthReply(.object(try sessionDocument(signedIn)))
         case .refused(let error): throw error
         case .reused(let sessionID):
-            report(.refreshReuse(requestID: request.requestID, sessionID: sessionID))
+            report(.refreshReuse(trace: request.trace, sessionID: sessionID))
             throw AuthError(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
         }
     }

@@ -43,7 +43,7 @@ extension Authority {
         let new = try makeSession(of: user.id, method: "password", origin: origin)
         let entry = mailEntry(.userSignedUp, user, request)
         do throws(AuthError) {
-            let signedIn = try await ledger.create(user, deadline: request.deadline) { session, user in
+            let signedIn = try await ledger.create(user, trace: request.trace, deadline: request.deadline) { session, user in
                 try session.begin(new, of: user, entry)
             }
             return AuthReply(.object(try sessionDocument(signedIn)))
@@ -71,7 +71,7 @@ extension Authority {
         user.passwordHash = try await hasher.hash(password)
         let entry = mailEntry(.userSignedUp, user, request)
         do throws(AuthError) {
-            let document = try await ledger.create(user, deadline: request.deadline) { session, user in
+            let document = try await ledger.create(user, trace: request.trace, deadline: request.deadline) { session, user in
                 try session.post(mail)
                 try session.append(entry)
                 return user.document(identities: try session.identities(of: user.id))

@@ -59,7 +59,7 @@ extension Authority {
         let entry = AuditEntry(
             action: newHash == nil ? .userModified : .userUpdatedPassword, actorID: caller.user.id,
             actorName: caller.user.email ?? "", origin: RequestOrigin(request), at: clock())
-        let document = try await ledger.update(caller.user.id, deadline: request.deadline) { session, user in
+        let document = try await ledger.update(caller.user.id, trace: request.trace, deadline: request.deadline) { session, user in
             guard try session.session(id: caller.session.id) != nil else { throw AuthError.sessionNotFound }
             if let data { user.userMetadata.merge(data) }
             try user.checkMetadataSize()

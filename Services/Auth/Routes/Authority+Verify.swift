@@ -203,7 +203,7 @@ extension Authority {
     ) async throws(AuthError) -> Result {
         let now = clock()
         do throws(AuthError) {
-            return try await ledger.update(token.userID, deadline: request.deadline) { session, user in
+            return try await ledger.update(token.userID, trace: request.trace, deadline: request.deadline) { session, user in
                 guard try session.holds(token), user.email == token.address else { throw refusal }
                 guard !user.isBanned(at: now) else { throw AuthError(403, "user_banned", "User is banned") }
                 if user.emailConfirmedAt == nil {

@@ -184,9 +184,19 @@ package final class AuthService: MartletService {
         requests.increment()
         let reply = await authority.answer(
             head, body: Array(request.payload.readableBytesView), principal: request.header.principal,
-            requestID: request.header.requestID, deadline: request.deadline)
+            trace: request.header.trace, deadline: request.deadline)
         if reply.head.status >= 500 { failures.increment() }
+        context.logger(for: request.header).log(
+            level: Self.isPlainRead(head) ? .debug : .info, "Answered.",
+            metadata: [
+                "http.method": "\(head.method)", "http.path": "\(head.path)", "http.status": "\(reply.head.status)",
+            ])
         return OutboundReply(header: ReplyHeader(http: reply.head), payload: ByteBuffer(bytes: reply.body))
+    }
+
+    /// Reads are many. One of somebody else's data by an administrator, and a link that signs in, are not of that kind.
+    private static func isPlainRead(_ head: HTTPRequestHead) -> Bool {
+        (head.method == "GET" || head.method == "HEAD") && !head.path.hasPrefix("/admin") && head.path != "/verify"
     }
 
     private func keySet() -> OutboundReply {
@@ -201,24 +211,24 @@ package final class AuthService: MartletService {
 extension AuthObservation {
     fileprivate func log(to logger: Logger) {
         switch self {
-        case .failed(let requestID, let error):
-            logger.error(
+        case .failed(let trace, let error):
+            logger.with(trace).error(
                 "A request has failed.",
                 metadata: [
-                    "request.id": "\(requestID)", "http.status": "\(error.status)", "error.code": "\(error.code)",
+                    "http.status": "\(error.status)", "error.code": "\(error.code)",
                     "error.detail": "\(error.cause ?? error.message)",
                 ])
         case .unsettled: logger.warning("Changes of users wait for the data service.")
-        case .mailRefused(let id, let reason):
-            logger.error(
+        case .mailRefused(let id, let trace, let reason):
+            logger.with(trace).error(
                 "A mail was refused by the notification service.",
                 metadata: ["mail.id": "\(id)", "error.detail": "\(reason)"])
         case .mailsWait(let reason):
             logger.warning("Mails wait for the notification service.", metadata: ["error.detail": "\(reason)"])
-        case .refreshReuse(let requestID, let sessionID):
-            logger.warning(
+        case .refreshReuse(let trace, let sessionID):
+            logger.with(trace).warning(
                 "An old refresh token came back; its session is ended.",
-                metadata: ["request.id": "\(requestID)", "session.id": "\(sessionID)"])
+                metadata: ["session.id": "\(sessionID)"])
         }
     }
 }

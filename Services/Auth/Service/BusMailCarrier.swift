@@ -15,7 +15,7 @@ struct BusMailCarrier: MailCarrier {
         message.variables = mail.variables.text
         do throws(BusError) {
             _ = try await bus.request(
-                MethodRegistry.mailSend, to: .notification, header: RequestHeader(idempotencyKey: mail.id),
+                MethodRegistry.mailSend, to: .notification, header: RequestHeader(trace: mail.trace, idempotencyKey: mail.id),
                 payload: message.payload, deadline: deadline)
             return .taken
         } catch {

@@ -23,7 +23,7 @@ struct BusUserDirectory: UserDirectory {
             return column
         }
         let reply: Martlet_Wire_V1_UsersPutReply = try await ask(
-            MethodRegistry.usersPut, message.payload, deadline: deadline)
+            MethodRegistry.usersPut, message.payload, change.trace, deadline: deadline)
         switch reply.outcome {
         case .applied, .unchanged:
             var columns: [String: String?] = [:]
@@ -43,13 +43,13 @@ struct BusUserDirectory: UserDirectory {
     }
 
     func delete(
-        userID: String, version: Int64, deadline: ContinuousClock.Instant
+        userID: String, version: Int64, trace: TraceContext, deadline: ContinuousClock.Instant
     ) async throws(DirectoryFailure) -> DirectoryOutcome {
         var message = Martlet_Wire_V1_UsersDeleteRequest()
         message.userID = userID
         message.version = UInt64(version)
         let reply: Martlet_Wire_V1_UsersDeleteReply = try await ask(
-            MethodRegistry.usersDelete, message.payload, deadline: deadline)
+            MethodRegistry.usersDelete, message.payload, trace, deadline: deadline)
         switch reply.outcome {
         case .deleted, .absent: return .done(version: version, columns: [:])
         case .refused: return .refused(sqlState: reply.refusal.sqlState, message: reply.refusal.message)
@@ -59,12 +59,12 @@ struct BusUserDirectory: UserDirectory {
     }
 
     private func ask<Reply: MethodPayload>(
-        _ method: Method, _ payload: ByteBuffer, deadline: ContinuousClock.Instant
+        _ method: Method, _ payload: ByteBuffer, _ trace: TraceContext, deadline: ContinuousClock.Instant
     ) async throws(DirectoryFailure) -> Reply {
         let answer: ByteBuffer
         do throws(BusError) {
             answer = try await bus.request(
-                method, to: .data, header: RequestHeader(), payload: payload, deadline: deadline
+                method, to: .data, header: RequestHeader(trace: trace), payload: payload, deadline: deadline
             ).payload
         } catch {
             throw DirectoryFailure(

@@ -45,12 +45,12 @@ struct AuditEntry: Sendable {
 struct RequestOrigin: Sendable {
     let address: String
     let userAgent: String
-    let requestID: String
+    let trace: TraceContext
 
     init(_ request: AuthRequest) {
         address = request.principal.clientAddress
         userAgent = request.userAgent
-        requestID = request.requestID
+        trace = request.trace
     }
 }
 
@@ -64,7 +64,7 @@ extension DatabaseSession {
             [
                 .text(RandomBytes.makeUUID()), entry.at.sqlValue, .text(entry.action.rawValue),
                 .text(entry.action.logType), .text(entry.actorID), .text(entry.actorName), .text(entry.origin.address),
-                .text(entry.origin.requestID), .text(entry.traits.text),
+                .text(entry.origin.trace.requestID), .text(entry.traits.text),
             ])
     }
 }

@@ -149,5 +149,11 @@ package enum AuthSchema {
                 );
                 create index mail_outbox_at on mail_outbox (created_at, id);
                 """),
+        Migration(
+            number: 3, name: "trace",
+            sql: """
+                alter table user_changes add column trace text not null default '';
+                alter table mail_outbox add column trace text not null default '';
+                """),
     ]
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletDatabase
+internal import MartletWire
 
 /// A row of `user_changes`: a change that auth has written down and the directory may not have yet (D25).
 struct UserChange: Sendable {
@@ -16,13 +17,18 @@ struct UserChange: Sendable {
     /// The user's row as it will be.
     let target: User
     let endedSessions: SessionScope?
+    /// The request that asked for it.
+    let trace: TraceContext
 
-    init(kind: Kind, baseVersion: Int64, target: User, endedSessions: SessionScope? = nil) {
+    init(
+        kind: Kind, baseVersion: Int64, target: User, endedSessions: SessionScope? = nil, trace: TraceContext
+    ) {
         self.kind = kind
         self.baseVersion = baseVersion
         version = baseVersion + 1
         self.target = target
         self.endedSessions = endedSessions
+        self.trace = trace
     }
 
     init(_ row: SQLRow) throws(AuthError) {
@@ -35,6 +41,7 @@ struct UserChange: Sendable {
         self.version = version
         self.target = try User(snapshot: target)
         endedSessions = row["ended_sessions"].textValue.flatMap { SessionScope($0) }
+        trace = TraceContext(line: row["trace"].textValue ?? "")
     }
 
     /// What the directory is asked to do, seen from the row as it is.
@@ -46,14 +53,14 @@ struct UserChange: Sendable {
         }
         return DirectoryChange(
             userID: target.id, isCreation: kind == .create, baseVersion: baseVersion, version: version,
-            columns: columns)
+            columns: columns, trace: trace)
     }
 }
 
 extension DatabaseSession {
     func change(of userID: String) throws -> UserChange? {
         try query(
-            "select kind, base_version, version, target, ended_sessions from user_changes where user_id = $1",
+            "select kind, base_version, version, target, ended_sessions, trace from user_changes where user_id = $1",
             [.text(userID)]
         ).first.map(UserChange.init)
     }
@@ -61,13 +68,13 @@ extension DatabaseSession {
     func insert(_ change: UserChange, now: Timestamp) throws(DatabaseError) {
         try execute(
             """
-            insert into user_changes (user_id, kind, base_version, version, target, ended_sessions, created_at) \
-            values ($1, $2, $3, $4, $5, $6, $7)
+            insert into user_changes (user_id, kind, base_version, version, target, ended_sessions, created_at, \
+            trace) values ($1, $2, $3, $4, $5, $6, $7, $8)
             """,
             [
                 .text(change.target.id), .text(change.kind.rawValue), .integer(change.baseVersion),
                 .integer(change.version), .text(change.target.snapshot), (change.endedSessions?.text).sqlValue,
-                now.sqlValue,
+                now.sqlValue, .text(change.trace.line),
             ])
     }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import MartletWire
+
 /// The rows of `auth.users` in the application's database (D25). The data service owns them; tests have their own.
 package protocol UserDirectory: Sendable {
     /// Creates or changes a row. Repeating a change is harmless.
@@ -11,8 +13,9 @@ package protocol UserDirectory: Sendable {
     /// Deletes a row; one that is not there is deleted already.
     ///
     /// - Throws: `DirectoryFailure`.
-    func delete(userID: String, version: Int64, deadline: ContinuousClock.Instant) async throws(DirectoryFailure)
-        -> DirectoryOutcome
+    func delete(
+        userID: String, version: Int64, trace: TraceContext, deadline: ContinuousClock.Instant
+    ) async throws(DirectoryFailure) -> DirectoryOutcome
 }
 
 /// A change of one row of `auth.users`.
@@ -25,6 +28,8 @@ package struct DirectoryChange: Sendable, Equatable {
     package let version: Int64
     /// The columns that change, by name, in PostgreSQL's text form; nil is null.
     package let columns: [String: String?]
+    /// The request that asked for it.
+    package let trace: TraceContext
 }
 
 /// What the directory did.

@@ -63,7 +63,7 @@ extension UserLedger {
     ) async throws(DirectoryFailure) -> DirectoryOutcome {
         if change.kind == .delete {
             return try await directory.delete(
-                userID: change.target.id, version: change.version, deadline: deadline)
+                userID: change.target.id, version: change.version, trace: change.trace, deadline: deadline)
         }
         let current: User
         do {

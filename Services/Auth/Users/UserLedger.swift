@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletDatabase
+internal import MartletWire
 
 /// Keeps auth's users and the directory's rows in step (D25).
 ///
@@ -28,11 +29,11 @@ struct UserLedger: Sendable {
     /// - Throws: `email_exists`, `phone_exists`, `conflict` (the id is taken); 500 when the directory refuses, after
     ///   which nothing is left; 503 when it does not answer.
     func create<Result: Sendable>(
-        _ user: User, deadline: ContinuousClock.Instant,
+        _ user: User, trace: TraceContext, deadline: ContinuousClock.Instant,
         completing complete: @escaping @Sendable (DatabaseSession, User) throws -> Result
     ) async throws(AuthError) -> Result {
         let now = clock()
-        let change = UserChange(kind: .create, baseVersion: 0, target: user)
+        let change = UserChange(kind: .create, baseVersion: 0, target: user, trace: trace)
         for _ in 0..<Self.attemptsMax {
             do throws(AuthError) {
                 return try await gate.with(user.id) { () async throws(AuthError) in
@@ -60,7 +61,7 @@ struct UserLedger: Sendable {
     ///
     /// - Throws: what `edit` throws; `user_not_found`; 500 when the directory refuses, 503 when it does not answer.
     func update<Result: Sendable>(
-        _ userID: String, deadline: ContinuousClock.Instant,
+        _ userID: String, trace: TraceContext, deadline: ContinuousClock.Instant,
         _ edit: @escaping @Sendable (DatabaseSession, inout User) throws -> SessionScope?,
         completing complete: @escaping @Sendable (DatabaseSession, User) throws -> Result
     ) async throws(AuthError) -> Result {
@@ -77,7 +78,8 @@ struct UserLedger: Sendable {
                 target.updatedAt = now
                 target.version = current.version + 1
                 let change = UserChange(
-                    kind: .update, baseVersion: current.version, target: target, endedSessions: endedSessions)
+                    kind: .update, baseVersion: current.version, target: target, endedSessions: endedSessions,
+                    trace: trace)
                 try session.insert(change, now: now)
                 return .asked(change)
             }
@@ -93,7 +95,7 @@ struct UserLedger: Sendable {
     ///
     /// - Throws: `user_not_found`; 409 when a row of the application refers to the user; 503.
     func delete(
-        _ userID: String, deadline: ContinuousClock.Instant,
+        _ userID: String, trace: TraceContext, deadline: ContinuousClock.Instant,
         completing complete: @escaping @Sendable (DatabaseSession, User) throws -> Void
     ) async throws(AuthError) {
         let now = clock()
@@ -101,7 +103,7 @@ struct UserLedger: Sendable {
             try await settleInside(userID, deadline: deadline)
             let change = try await database.writing(deadline: deadline) { session in
                 guard var user = try session.user(id: userID, locked: true) else { throw AuthError.userNotFound }
-                let change = UserChange(kind: .delete, baseVersion: user.version, target: user)
+                let change = UserChange(kind: .delete, baseVersion: user.version, target: user, trace: trace)
                 user.state = .deleting
                 try session.replace(user)
                 try session.insert(change, now: now)

@@ -30,7 +30,7 @@ final class SQLiteLogWriter: Sendable {
 
     func write(_ changes: [CapturedChange], _ session: DatabaseSession) throws {
         let images = images.withLock { $0 }
-        let trace = TraceContext(annotation: session.annotation)
+        let trace = TraceContext(line: session.annotation)
         let entries = changes.compactMap { change -> RowImage.Written? in
             guard let image = images[change.table] else { return nil }
             let type =

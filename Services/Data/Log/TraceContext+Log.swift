@@ -9,18 +9,6 @@ extension TraceContext {
     private static let requestMember = "request_id"
     private static let traceMember = "traceparent"
 
-    /// For the write's session. A request id has no blanks.
-    var annotation: String { self == .none ? "" : "\(requestID) \(traceparent)" }
-
-    init(annotation: String) {
-        let parts = annotation.split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count == 2 else {
-            self = .none
-            return
-        }
-        self.init(requestID: String(parts[0]), traceparent: String(parts[1]))
-    }
-
     /// Of an object that SQL wrote, perhaps under settings that a function of the application has changed.
     init(logHeaders: String) {
         let members = try? JSONValue(parsing: logHeaders)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MartletDatabase
+import MartletWire
 
 extension PostgresEngine {
     package func putUser(_ change: UserChange, session: RequestSession) async throws -> UserOutcome {

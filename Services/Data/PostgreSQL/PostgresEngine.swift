@@ -2,6 +2,7 @@
 
 import MartletDatabase
 package import MartletSQL
+import MartletWire
 import Synchronization
 
 /// The application's tables on PostgreSQL, with the server's own roles, policies and triggers.

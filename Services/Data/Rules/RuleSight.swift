@@ -2,6 +2,7 @@
 
 import MartletJSON
 import MartletSQL
+import MartletWire
 
 /// What a rule gets to see of one write, and the reads by which it is seen to be still so.
 struct RuleSight: Sendable {

@@ -78,7 +78,7 @@ package final class SQLiteEngine: RowEngine {
         _ trace: TraceContext, deadline: ContinuousClock.Instant?,
         _ body: @escaping @Sendable (DatabaseSession) throws -> Result
     ) async throws -> Result {
-        let annotation = trace.annotation
+        let annotation = trace.line
         let result = try await database.write(deadline: deadline) { session in
             session.annotation = annotation
             return try body(session)

@@ -18,6 +18,8 @@ struct FunctionRequest: Sendable {
     var target: String
     var headers: [HTTPField]
     var body: ByteBuffer
+    /// What the call belongs to; it becomes the fields `x-request-id` and `traceparent`.
+    var trace = TraceContext.none
 }
 
 /// What a function answered.

@@ -37,7 +37,7 @@ final class FunctionCalls: FunctionCaller {
                 throw FunctionFailure(code: .notFound, wasDelivered: false)
             }
             var request = request
-            request.headers = try Self.prepared(request.headers)
+            request.headers = try Self.prepared(request.headers, request.trace)
             let gate = gate(of: entry)
             let deadline = min(deadline, started + entry.totalTimeout)
             try await gate.enter(until: deadline)
@@ -49,7 +49,7 @@ final class FunctionCalls: FunctionCaller {
         } catch {
             metrics.note(code: error.code, since: started)
             if error.code != .notFound {
-                logger.warning(
+                logger.with(request.trace).warning(
                     "A function did not answer.",
                     metadata: [
                         "function.name": "\(name)", "error.code": "\(error.code.rawValue)",
@@ -70,12 +70,18 @@ final class FunctionCalls: FunctionCaller {
     private static let notAnswered: Set<String> = ["content-length", "date", "x-relay-error", "x-request-id"]
     private static let hopsField = "x-martlet-hops"
 
-    /// Without what belongs to a connection, and one hop further.
-    private static func prepared(_ headers: [HTTPField]) throws(FunctionFailure) -> [HTTPField] {
+    /// Without what belongs to a connection or to a trace before, and one hop further.
+    private static func prepared(
+        _ headers: [HTTPField], _ trace: TraceContext
+    ) throws(FunctionFailure) -> [HTTPField] {
         let hops = headers.last { $0.name == hopsField }.flatMap { Int($0.value) } ?? 0
         guard hops < FunctionLimits.hopsMax else { throw FunctionFailure(code: .loopDetected, wasDelivered: false) }
-        return HopByHop.removed(from: headers, and: ["content-length", "expect", hopsField])
-            + [HTTPField(hopsField, String(max(hops, 0) + 1))]
+        var fields = HopByHop.removed(
+            from: headers, and: ["content-length", "expect", hopsField, "x-request-id", "traceparent"])
+        fields.append(HTTPField(hopsField, String(max(hops, 0) + 1)))
+        if !trace.requestID.isEmpty { fields.append(HTTPField("x-request-id", trace.requestID)) }
+        if !trace.traceparent.isEmpty { fields.append(HTTPField("traceparent", trace.traceparent)) }
+        return fields
     }
 
     private func answer(

@@ -30,13 +30,16 @@ struct FunctionRoute: Sendable {
         do throws(RouteFailure) {
             guard Self.methods.contains(head.method) else { throw .methodNotAllowed }
             guard !name.isEmpty else { throw .nameMissing }
-            guard FunctionEntry.isName(name), let entry = catalogue.entry(name) else { throw RouteFailure(.notFound) }
+            guard FunctionEntry.isName(name), let entry = catalogue.entry(name), entry.isPublic else {
+                throw RouteFailure(.notFound)
+            }
             if entry.verifiesJWT, head.method != "OPTIONS" { try Self.verify(inbound.header.principal, head) }
             let request = FunctionRequest(
                 // The edge drops the body of an answer to HEAD.
                 method: head.method == "HEAD" ? "GET" : head.method,
                 target: head.path + (head.query.isEmpty ? "" : "?\(head.query)"),
-                headers: Self.headers(inbound.header, head), body: inbound.payload)
+                headers: Self.headers(inbound.header, head), body: inbound.payload,
+                trace: inbound.header.trace)
             let response: FunctionResponse
             do throws(FunctionFailure) {
                 response = try await calls.call(name, request, deadline: inbound.deadline)
@@ -79,17 +82,17 @@ struct FunctionRoute: Sendable {
     }
 
     private static let claimsField = "x-martlet-claims"
+    private static let platformPrefix = "x-martlet-"
 
     /// What the function gets to see beside the client's own fields.
     private static func headers(
         _ header: RequestHeader, _ head: HTTPRequestHead
     ) -> [HTTPField] {
-        var fields = head.fields.filter { $0.name != claimsField && $0.name != "x-martlet-hops" }
+        // What says that the platform calls (`x-martlet-job-id` and the like) is for the platform alone.
+        var fields = head.fields.filter { !$0.name.hasPrefix(platformPrefix) }
         fields.append(HTTPField("host", head["x-forwarded-host"] ?? "localhost"))
         fields.append(HTTPField("x-forwarded-prefix", prefix))
         fields.append(HTTPField("x-forwarded-for", header.principal.clientAddress))
-        fields.append(HTTPField("x-request-id", header.requestID))
-        if !header.traceparent.isEmpty { fields.append(HTTPField("traceparent", header.traceparent)) }
         if let hops = head["x-martlet-hops"] { fields.append(HTTPField("x-martlet-hops", hops)) }
         if header.principal.tokenStatus == .valid, let claims = try? JSONValue(parsing: header.principal.claims) {
             fields.append(HTTPField(claimsField, ascii(claims.text)))

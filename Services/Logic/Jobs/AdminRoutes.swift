@@ -105,7 +105,7 @@ struct AdminRoutes: Sendable {
         let job = NewJob(
             id: wanted.key.isEmpty ? JobIdentity.random() : JobIdentity.derived("request", wanted.key),
             function: wanted.function, source: .request, body: wanted.body, runAt: wanted.runAt ?? clock(),
-            attemptsMax: wanted.attempts, traceparent: header.traceparent)
+            attemptsMax: wanted.attempts, trace: header.trace)
         switch try await store.admit(job, requestHash: JobIdentity.hash(wanted.canonicalText), now: clock()) {
         case .accepted:
             wake()

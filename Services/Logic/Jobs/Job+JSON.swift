@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletJSON
+internal import MartletWire
 
 extension Job {
     /// As the admin routes show it in a list.
@@ -12,6 +13,8 @@ extension Job {
             "ordering_key": new.orderingKey.map { .string($0) } ?? .null, "run_at": .string(new.runAt.text),
             "created_at": .string(createdAt.text), "finished_at": finishedAt.json,
             "http_status": lastStatus.map { .integer($0) } ?? .null, "error": lastError.map { .string($0) } ?? .null,
+            "request_id": .string(new.trace.requestID),
+            "trace_id": new.trace.traceID.map { .string(String($0)) } ?? .null,
         ]
     }
 }

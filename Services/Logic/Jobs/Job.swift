@@ -58,12 +58,12 @@ struct NewJob: Sendable, Equatable {
     /// Not before.
     var runAt: Moment
     var attemptsMax: Int
-    /// Trace Context of who caused it; empty without.
-    var traceparent: String
+    /// What caused it.
+    var trace: TraceContext
 
     init(
         id: String, function: String, source: JobSource, headers: [HTTPField] = [], body: String,
-        orderingKey: String? = nil, runAt: Moment, attemptsMax: Int = JobLimits.attempts, traceparent: String = ""
+        orderingKey: String? = nil, runAt: Moment, attemptsMax: Int = JobLimits.attempts, trace: TraceContext = .none
     ) {
         self.id = id
         self.function = function
@@ -73,7 +73,7 @@ struct NewJob: Sendable, Equatable {
         self.orderingKey = orderingKey
         self.runAt = runAt
         self.attemptsMax = attemptsMax
-        self.traceparent = traceparent
+        self.trace = trace
     }
 }
 

@@ -20,16 +20,6 @@ enum JobIdentity {
     /// SHA-256 of a text, in hexadecimal.
     static func hash(_ text: String) -> String { hexadecimal(Array(SHA256.hash(data: Array(text.utf8)))) }
 
-    /// A `traceparent` (W3C Trace Context) of the same trace with a span of its own; of a new trace for what is none.
-    static func child(of traceparent: String) -> String {
-        let parts = traceparent.split(separator: "-")
-        let isTrace = parts.count >= 4 && parts[1].utf8.count == 32 && parts[1].allSatisfy(\.isHexDigit)
-        var generator = SystemRandomNumberGenerator()
-        let bytes = (0..<24).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }
-        let trace = isTrace ? String(parts[1]) : hexadecimal(Array(bytes[..<16]))
-        return "00-\(trace)-\(hexadecimal(Array(bytes[16...])))-\(isTrace ? String(parts[3]) : "01")"
-    }
-
     private static func text(_ bytes: [UInt8], version: UInt8) -> String {
         var bytes = bytes
         bytes[6] = bytes[6] & 0x0F | version << 4

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Logging
+internal import MartletServiceKit
 internal import MartletWire
 internal import NIOCore
 
@@ -152,10 +153,10 @@ struct JobRunner: Sendable {
         headers += [
             HTTPField("idempotency-key", job.id), HTTPField("x-martlet-job-id", job.id),
             HTTPField("x-martlet-attempt", String(job.attempt)),
-            HTTPField("traceparent", JobIdentity.child(of: job.new.traceparent)),
         ]
         let request = FunctionRequest(
-            method: "POST", target: "/\(job.new.function)", headers: headers, body: ByteBuffer(string: job.new.body))
+            method: "POST", target: "/\(job.new.function)", headers: headers, body: ByteBuffer(string: job.new.body),
+            trace: job.new.trace.child())
         do throws(FunctionFailure) {
             let response = try await caller.call(job.new.function, request, deadline: .now + timeout)
             var outcome = JobOutcome(status: Int(response.status))
@@ -200,10 +201,12 @@ struct JobRunner: Sendable {
 
     private func tell(_ job: Job, _ outcome: JobOutcome, _ verdict: JobVerdict) {
         switch verdict {
-        case .done: metrics.count(.done)
+        case .done:
+            metrics.count(.done)
+            logger.with(job.new.trace).info("A job is done.", metadata: metadata(job, outcome))
         case .again(let wait):
             metrics.count(.again)
-            logger.info(
+            logger.with(job.new.trace).info(
                 "An attempt of a job has failed; it is tried again.",
                 metadata: metadata(job, outcome, ["job.wait": "\(wait)"]))
         case .dead:
@@ -216,14 +219,14 @@ struct JobRunner: Sendable {
 
     private func died(_ job: Job) {
         metrics.died()
-        logger.error(
+        logger.with(job.new.trace).error(
             "A job is dead: its attempts are used up. It can be sent again.",
             metadata: metadata(job, JobOutcome(status: job.lastStatus, error: job.lastError)))
     }
 
     private func lost(_ job: Job) {
         metrics.count(.lost)
-        logger.warning(
+        logger.with(job.new.trace).warning(
             "A job was lost while it ran: it was cancelled, or another lease holds it.", metadata: metadata(job))
     }
 
@@ -232,7 +235,7 @@ struct JobRunner: Sendable {
         do {
             if try await store.giveBack(lease, now: clock()) {
                 metrics.count(.interrupted)
-                logger.info("A job was interrupted; it begins again.", metadata: metadata(lease.job))
+                logger.with(lease.job.new.trace).info("A job was interrupted; it begins again.", metadata: metadata(lease.job))
             } else {
                 lost(lease.job)
             }

@@ -18,7 +18,8 @@ struct RuleDecisions: Sendable {
                 header: ReplyHeader(code: .badMessage, executed: .no, message: "no function is named"))
         }
         let question = FunctionRequest(
-            method: "POST", target: head.path, headers: head.fields, body: request.payload)
+            method: "POST", target: head.path, headers: head.fields, body: request.payload,
+            trace: request.header.trace)
         do throws(FunctionFailure) {
             let answer = try await functions.call(
                 String(head.path.dropFirst()), question, deadline: request.deadline - Self.returnTime)

@@ -20,19 +20,21 @@ struct JobStore: Sendable {
         // One counter, locked until the commit: numbers are given in the order of the commits, so whoever sees a job
         // sees the earlier ones of its ordering key as well.
         let numbers = try session.query("update job_numbers set last = last + 1 returning last")
+        // What nobody asked for, such as a schedule, begins a trace: all its attempts are of the same one.
+        let trace = job.trace == .none ? .new() : job.trace
         let count = try session.execute(
             """
             insert into jobs (id, number, function, source, source_name, headers, body, ordering_key, attempts_max, \
-            traceparent, request_hash, state, due_at, attempt, fence, created_at) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12, 0, 0, $13) \
+            traceparent, request_hash, state, due_at, attempt, fence, created_at, request_id) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12, 0, 0, $13, $14) \
             on conflict (id) do nothing
             """,
             [
                 .text(job.id), .integer(numbers.first?[0].integerValue ?? 0), .text(job.function),
                 .text(job.source.kind), .text(job.source.name), .text(StoredFields.text(job.headers)), .text(job.body),
-                job.orderingKey.map { .text($0) } ?? .null, .integer(Int64(job.attemptsMax)), .text(job.traceparent),
+                job.orderingKey.map { .text($0) } ?? .null, .integer(Int64(job.attemptsMax)), .text(trace.traceparent),
                 requestHash.map { .text($0) } ?? .null, .integer(job.runAt.microseconds),
-                .integer(now.microseconds),
+                .integer(now.microseconds), .text(trace.requestID),
             ])
         return count == 1
     }
@@ -191,7 +193,8 @@ struct JobStore: Sendable {
 
     static let columns = """
         id, number, function, source, source_name, headers, body, ordering_key, attempts_max, traceparent, state, \
-        due_at, attempt, fence, created_at, finished_at, last_status, last_error
+        due_at, attempt, fence, created_at, finished_at, last_status, last_error, \
+        request_id
         """
 
     static func job(_ row: SQLRow) -> Job {
@@ -204,7 +207,8 @@ struct JobStore: Sendable {
                 source: JobSource(kind: row[3].textValue ?? "", name: row[4].textValue ?? ""),
                 headers: StoredFields.fields(row[5].textValue ?? ""), body: row[6].textValue ?? "",
                 orderingKey: row[7].textValue, runAt: state == .queued ? due ?? created : created,
-                attemptsMax: Int(row[8].integerValue ?? 0), traceparent: row[9].textValue ?? ""),
+                attemptsMax: Int(row[8].integerValue ?? 0),
+                trace: TraceContext(givenRequestID: row[18].textValue, givenTraceparent: row[9].textValue)),
             number: row[1].integerValue ?? 0, state: state, attempt: Int(row[12].integerValue ?? 0),
             fence: row[13].integerValue ?? 0, createdAt: created, leaseUntil: state == .running ? due : nil,
             finishedAt: moment(row[15]), lastStatus: row[16].integerValue.map { Int($0) }, lastError: row[17].textValue)

@@ -62,6 +62,9 @@ enum LogicSchema {
                     next_at bigint not null,
                     last_at bigint
                 );
-                """ + LogConsumer.table)
+                """ + LogConsumer.table),
+        Migration(
+            number: 2, name: "request ids",
+            sql: "alter table jobs add column request_id text not null default ''"),
     ]
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletJSON
+internal import MartletWire
 
 /// One change of a row, as an entry of data's log tells it.
 struct LoggedChange: Sendable, Equatable {
@@ -14,6 +15,8 @@ struct LoggedChange: Sendable, Equatable {
     let time: Moment
     /// The rows were too long for the log, which holds their keys alone.
     let isCut: Bool
+    /// The request that made the change.
+    let trace: TraceContext
     /// JSON objects.
     let record: ArraySlice<UInt8>?
     let oldRecord: ArraySlice<UInt8>?
@@ -31,6 +34,8 @@ struct LoggedChange: Sendable, Equatable {
         self.key = key
         time = Moment(microseconds: microseconds)
         isCut = headers["cut"]?.boolValue ?? false
+        trace = TraceContext(
+            givenRequestID: headers["request_id"]?.stringValue, givenTraceparent: headers["traceparent"]?.stringValue)
         let members = Self.members(of: body)
         record = members["record"]
         oldRecord = members["old_record"]

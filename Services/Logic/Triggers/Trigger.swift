@@ -39,7 +39,7 @@ struct Trigger: Sendable, Equatable {
             // Rows without a primary key have no identity that could be kept in order.
             orderingKey: change.key.isEmpty
                 ? nil : JSONValue.array([.string(name), .string(schema), .string(table), .string(change.key)]).text,
-            runAt: now, attemptsMax: attemptsMax)
+            runAt: now, attemptsMax: attemptsMax, trace: change.trace)
     }
 
     /// Supabase's form, and ours around it. The rows are the log's bytes: no number is written anew.
@@ -58,6 +58,7 @@ struct Trigger: Sendable, Equatable {
             let more: JSONObject = [
                 "id": .string(change.id), "created_at": .string(change.time.text),
                 "trigger": ["name": .string(name)], "claims": nil, "cut": .bool(change.isCut),
+                "trace": change.trace.traceparent.isEmpty ? .null : .string(change.trace.traceparent),
             ]
             bytes.append(UInt8(ascii: ","))
             bytes.append(contentsOf: more.text.utf8.dropFirst())

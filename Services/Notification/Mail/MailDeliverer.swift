@@ -3,6 +3,7 @@
 internal import Logging
 internal import MartletSMTP
 internal import MartletServiceKit
+internal import MartletWire
 
 /// Sends what is due, several at once, each attempt under a lease that is written down first (D38).
 ///
@@ -95,7 +96,7 @@ struct MailDeliverer: Sendable {
         }
         let message = MailMessage(
             id: lease.id, messageID: lease.messageID, from: sender, to: recipient, content: lease.content,
-            date: lease.createdAt / 1_000_000)
+            date: lease.createdAt / 1_000_000, requestID: lease.trace.requestID)
         // Cancelling must not cut an attempt off between the server's word and ours.
         let (transport, store, clock) = (transport, store, clock)
         let ended = Task { () async throws -> (SMTPOutcome, MailStore.Ending, Bool) in
@@ -132,10 +133,13 @@ struct MailDeliverer: Sendable {
     private func note(_ lease: MailStore.Lease, _ outcome: SMTPOutcome, _ ending: MailStore.Ending, isOurs: Bool) {
         // The recipient is a person: it stands in the row, not in the log.
         var line: Logger.Metadata = ["mail.id": "\(lease.id)", "mail.attempt": "\(lease.attempts)"]
+        let logger = logger.with(lease.trace)
         if !isOurs { logger.warning("A delivery took longer than its lease.", metadata: line) }
         if case .unknown = outcome { metrics.unknownOutcomes.increment() }
         switch ending {
-        case .sent: metrics.sent.increment()
+        case .sent:
+            metrics.sent.increment()
+            logger.info("A mail was delivered.", metadata: line)
         case .dead(let reason):
             metrics.dead.increment()
             line["error.detail"] = "\(reason)"

@@ -3,6 +3,7 @@
 internal import FoundationEssentials
 internal import MartletDatabase
 internal import MartletJSON
+internal import MartletWire
 
 /// Takes mails: renders them, and answers when they are durable.
 struct MailDesk: Sendable {
@@ -16,6 +17,8 @@ struct MailDesk: Sendable {
         var subject = ""
         var html = ""
         var text = ""
+        /// The request that asks; no part of what makes two orders the same.
+        var trace = TraceContext.none
     }
 
     let store: MailStore
@@ -38,7 +41,8 @@ struct MailDesk: Sendable {
         let id = UUID().uuidString.lowercased()
         let request = MailStore.Request(
             id: id, senderKey: senderKey, template: order.template, recipient: recipient,
-            messageID: "\(id)@\(domain)", content: content, hash: Self.hash(of: order))
+            messageID: "\(id)@\(domain)", content: content, hash: Self.hash(of: order),
+            trace: order.trace)
         do {
             return try await store.accept(request, now: clock(), deadline: deadline)
         } catch let refusal as MailRefusal {

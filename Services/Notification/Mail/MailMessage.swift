@@ -19,6 +19,8 @@ struct MailMessage: Sendable, Equatable {
     let content: MailContent
     /// Seconds since 1970 UTC.
     let date: Int64
+    /// The request that asked for it, by which support finds its log lines; empty for none. Visible ASCII.
+    var requestID = ""
 
     /// Head and body (RFC 5322, RFC 2045) with CRLF line ends, ASCII but for what an address holds.
     var bytes: [UInt8] {
@@ -32,6 +34,7 @@ struct MailMessage: Sendable, Equatable {
             "Auto-Submitted: auto-generated",
             "MIME-Version: 1.0",
         ]
+        if !requestID.isEmpty { lines.append("X-Request-Id: \(requestID)") }
         switch (content.text, content.html) {
         case (let text?, let html?):
             // The id is random, so it stands in no body.

@@ -51,7 +51,9 @@ struct MailRoute: Sendable {
         do throws(MailRefusal) {
             // Without a key each request is a mail of its own.
             let key = header.idempotencyKey.isEmpty ? UUID().uuidString : header.idempotencyKey
-            let accepted = try await accept(try Self.order(body), key, deadline)
+            var order = try Self.order(body)
+            order.trace = header.trace
+            let accepted = try await accept(order, key, deadline)
             let reply: JSONObject = ["id": .string(accepted.id), "message_id": .string(accepted.messageID)]
             return Answer(status: 202, body: reply.text)
         } catch {

@@ -27,6 +27,9 @@ enum MailSchema {
                 );
                 create index deliveries_due on deliveries (due_at) where finished_at is null;
                 create index deliveries_finished on deliveries (finished_at) where finished_at is not null;
-                """)
+                """),
+        Migration(
+            number: 2, name: "trace",
+            sql: "alter table deliveries add column trace text not null default ''"),
     ]
 }

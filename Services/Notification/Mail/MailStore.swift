@@ -3,6 +3,7 @@
 internal import MartletAccessTokens
 internal import MartletDatabase
 internal import MartletJSON
+internal import MartletWire
 
 /// The deliveries: a mail that was accepted stands here until the server has it, or nobody will ever take it.
 ///
@@ -23,6 +24,8 @@ struct MailStore: Sendable {
         let content: MailContent
         /// What tells another request from a repeat.
         let hash: String
+        /// The request that asked for it.
+        let trace: TraceContext
     }
 
     /// What stands in the store for a request.
@@ -44,6 +47,7 @@ struct MailStore: Sendable {
         let content: MailContent
         /// Somebody began an attempt and never said how it ended.
         let isTakenOver: Bool
+        let trace: TraceContext
     }
 
     /// How an attempt ended, for the row.
@@ -69,12 +73,13 @@ struct MailStore: Sendable {
             let inserted = try session.execute(
                 """
                 insert into deliveries (id, sender_key, request_hash, template, recipient, message_id, content, state, \
-                attempts, due_at, fence, unknown_outcomes, created_at) \
-                values ($1, $2, $3, $4, $5, $6, $7, 'queued', 0, $8, 0, 0, $8) on conflict (sender_key) do nothing
+                attempts, due_at, fence, unknown_outcomes, created_at, trace) \
+                values ($1, $2, $3, $4, $5, $6, $7, 'queued', 0, $8, 0, 0, $8, $9) on conflict (sender_key) do nothing
                 """,
                 [
                     .text(request.id), .text(request.senderKey), .text(request.hash), .text(request.template),
                     .text(request.recipient.text), .text(request.messageID), .text(sealed), .integer(now),
+                    .text(request.trace.line),
                 ])
             if inserted == 1 {
                 let waiting = try session.query("select count(*) from deliveries where finished_at is null")
@@ -95,7 +100,7 @@ struct MailStore: Sendable {
             let lock = session.engine == .postgres ? " for update skip locked" : ""
             let rows = try session.query(
                 """
-                select id, state, fence, attempts, recipient, message_id, template, created_at, content \
+                select id, state, fence, attempts, recipient, message_id, template, created_at, content, trace \
                 from deliveries where finished_at is null and due_at <= $1 order by due_at, id limit 1\(lock)
                 """, [.integer(now)])
             guard let row = rows.first, let id = row[0].textValue else { return nil }
@@ -118,7 +123,8 @@ struct MailStore: Sendable {
             return Lease(
                 id: id, fence: fence, attempts: (row[3].integerValue ?? 0) + 1, recipient: row[4].textValue ?? "",
                 messageID: row[5].textValue ?? "", template: row[6].textValue ?? "",
-                createdAt: row[7].integerValue ?? 0, content: content, isTakenOver: isTakenOver)
+                createdAt: row[7].integerValue ?? 0, content: content, isTakenOver: isTakenOver,
+                trace: TraceContext(line: row[9].textValue ?? ""))
         }
     }
 

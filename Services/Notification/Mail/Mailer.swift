@@ -123,6 +123,7 @@ final class Mailer: Sendable {
         let accepted = try await opened.desk.accept(order, senderKey: "\(caller)/\(key)", deadline: deadline)
         if !accepted.isRepeat {
             metrics.accepted.increment()
+            context.logger.with(order.trace).info("A mail was accepted.", metadata: ["mail.id": "\(accepted.id)"])
             opened.deliverer.wake()
         }
         return accepted
@@ -137,7 +138,7 @@ final class Mailer: Sendable {
         }
         let order = MailDesk.Order(
             to: message.to, template: message.template, variables: variables, subject: message.subject,
-            html: message.html, text: message.text)
+            html: message.html, text: message.text, trace: request.header.trace)
         do throws(MailRefusal) {
             let accepted = try await accept(
                 order, caller: request.caller.rawValue, key: request.header.idempotencyKey,

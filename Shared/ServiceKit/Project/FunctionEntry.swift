@@ -16,6 +16,8 @@ package struct FunctionEntry: Sendable, Equatable {
     package let kind: Kind
     package let isEnabled: Bool
     package let verifiesJWT: Bool
+    /// Whether clients may call it; else only rules, triggers, schedules and jobs do.
+    package let isPublic: Bool
     /// How long the head of the answer may take.
     package let idleTimeout: Duration
     /// How long the whole answer may take.
@@ -100,6 +102,7 @@ package struct FunctionEntry: Sendable, Equatable {
         self.kind = kind
         self.isEnabled = isEnabled
         self.verifiesJWT = verifiesJWT
+        isPublic = ours.take("public", true)
         idleTimeout = ours.take("idle_timeout", .seconds(150), in: .milliseconds(10)...Self.totalTimeoutMax)
         totalTimeout = ours.take("timeout", Self.totalTimeoutMax, in: .milliseconds(10)...Self.totalTimeoutMax)
         concurrency = ours.take("concurrency", 100, in: 1...10_000)
