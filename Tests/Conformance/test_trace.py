@@ -43,6 +43,10 @@ def grep(example, word: str) -> list:
         return [json.loads(line) for line in log if word.encode() in line]
 
 
+def said(lines) -> set:
+    return {(line["service"], line["message"]) for line in lines}
+
+
 def mail_of(example, order: str):
     for file in (example.data / "mail").glob("*.eml"):
         text = file.read_text()
@@ -57,21 +61,17 @@ def test_one_word_finds_an_order_in_five_services(example, everything, ada):
     assert status == 204
     identity = headers["X-Request-Id"]
     # Nobody gave an id or a trace: one word is both.
-    lines = wait_until(
-        lambda: (found := grep(example, identity)) and "A job is done." in {line["message"] for line in found} and found,
-        "the job's last line", 60)
-    mail = wait_until(lambda: mail_of(example, order), "the order's mail", 30)
-    lines = wait_until(
-        lambda: (found := grep(example, identity)) and SERVICES <= {line["service"] for line in found} and found,
-        f"lines of five services in {example.log_path}", 30)
-    assert all(line["trace.id"] == identity for line in lines), lines
-    said = {(line["service"], line["message"]) for line in lines}
-    assert {
+    expected = {
         ("edge", "Answered."), ("data", "A rule was applied."), ("logic", "A job is done."), ("auth", "Answered."),
         ("notification", "A mail was accepted."), ("notification", "A mail was delivered."),
-    } <= said, said
+    }
+    lines = wait_until(
+        lambda: expected <= said(found := grep(example, identity)) and found,
+        f"the lines of five services in {example.log_path}", 60)
+    assert all(line["trace.id"] == identity for line in lines), lines
+    mail = wait_until(lambda: mail_of(example, order), "the order's mail", 30)
     # What the order itself caused goes by its request; the calls of the job are requests of their own.
-    own = {(line["service"], line["message"]) for line in lines if line["request.id"] == identity}
+    own = said(line for line in lines if line["request.id"] == identity)
     assert {("edge", "Answered."), ("data", "A rule was applied."), ("logic", "A job is done.")} <= own, own
     assert "Total: 5.00" in mail and "2 x Traced" in mail and "X-Request-Id: " in mail
     job, = [line for line in lines if line["message"] == "A job is done."]

@@ -101,9 +101,12 @@ struct TestEngine: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "psql failed: \(sql)")
+        // Waiting for it would hold one of the few threads that all tests share.
+        let status: Int32 = try await withCheckedThrowingContinuation { continuation in
+            process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+            do { try process.run() } catch { continuation.resume(throwing: error) }
+        }
+        try #require(status == 0, "psql failed: \(sql)")
     }
 }
 
