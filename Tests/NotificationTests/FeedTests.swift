@@ -336,6 +336,62 @@ struct FeedTests {
         fixture.end()
     }
 
+    @Test("A burst of changes waits in the log until the edge has taken what came before it")
+    func burst() async throws {
+        var limits = HubLimits()
+        limits.sessionBytesMax = 100_000
+        limits.feedBacklogBytesMax = 20_000
+        let fixture = try HubFixture(limits: limits)
+        let reader = FeedReader(
+            hub: fixture.hub, source: log, logger: Logger(label: "test"),
+            losses: fixture.registry.counter("losses", "For tests."))
+        await fixture.begin()
+        await fixture.open("a", .one)
+        await fixture.joined(
+            "a", .one, "realtime:r", #"{"postgres_changes":[{"event":"*","schema":"public","table":"todos"}]}"#)
+        var position: FeedReader.Position?
+        while try await !reader.turn(&position) {}
+        _ = await fixture.received()
+        let text = String(repeating: "x", count: 1_000)
+        for number in 0..<300 { log.append("INSERT", body(#""record":{"id":\#(number),"t":"\#(text)"}"#)) }
+        async let reading: Void = {
+            var position = position
+            while try await !reader.turn(&position) {}
+        }()
+        while await !fixture.hub.isBacklogged { try await Task.sleep(for: .milliseconds(1)) }
+        // Time in which a reader that does not wait would have sent everything.
+        try await Task.sleep(for: .milliseconds(200))
+        var heard = 0
+        while heard < 300 {
+            let received = await fixture.received("a")
+            for (place, line) in received.enumerated() {
+                #expect(line.contains(#""record":{"id":\#(heard + place),"#))
+            }
+            heard += received.count
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        try await reading
+        fixture.end()
+    }
+
+    @Test("The change feed does not wait for an edge that no longer asks")
+    func silentEdge() async throws {
+        var limits = HubLimits()
+        limits.feedBacklogBytesMax = 2_000
+        let fixture = try HubFixture(limits: limits)
+        await fixture.begin()
+        await fixture.open("a", .one)
+        await fixture.joined("a", .one, "realtime:r", #"{"broadcast":{"self":true}}"#)
+        let payload = String(repeating: "x", count: 3_000)
+        #expect(await !fixture.hub.isBacklogged)
+        let message = #"{"event":"e","payload":"\#(payload)"}"#
+        await fixture.text("a", #"{"topic":"realtime:r","event":"broadcast","payload":\#(message),"ref":"2"}"#)
+        #expect(await fixture.hub.isBacklogged)
+        fixture.passUnnoticed(HubLimits.feedPatience + .milliseconds(1))
+        #expect(await !fixture.hub.isBacklogged)
+        fixture.end()
+    }
+
     @Test("While data is away nothing is lost, and who waits to be connected still does")
     func away() async throws {
         await fixture.begin()

@@ -21,6 +21,9 @@ struct FeedReader: Sendable {
     private static let pauseMin = Duration.milliseconds(50)
     private static let pauseMax = Duration.seconds(1)
 
+    /// How long edges are given to take what waits for them: some of their answers' time.
+    private static let backlogPause = Duration.milliseconds(5)
+
     let hub: Hub
     let source: any FeedSource
     let logger: Logger
@@ -172,6 +175,8 @@ struct FeedReader: Sendable {
             let permitted = matches.compactMap { match in
                 shapes[Question(sequence: change.sequence, claims: match.claims)].map { (match: match, shape: $0) }
             }
+            // What is waited out here stays in the log; in an edge's queue it would end the session.
+            while await hub.isBacklogged, !Task.isCancelled { try? await Task.sleep(for: Self.backlogPause) }
             await hub.deliver(change, permitted)
         }
     }

@@ -110,6 +110,14 @@ extension Hub {
         }
     }
 
+    /// Whether an edge that is alive has not taken yet what the feed sent before.
+    var isBacklogged: Bool {
+        let now = clock.now()
+        return sessions.values.contains {
+            $0.queuedBytes > limits.feedBacklogBytesMax && now - $0.lastAsked <= HubLimits.feedPatience
+        }
+    }
+
     /// Sends a change to whom it may be sent: one message for each shape, channel and list of entries.
     func deliver(_ change: RowChange, _ permitted: [(match: FeedMatch, shape: ChangeShape)]) {
         struct Key: Hashable {

@@ -14,6 +14,9 @@ struct HubLimits: Sendable {
     var presenceCallsMax = 20
     /// What may wait for one edge, in bytes; beyond it the edge is not taking it and its session ends.
     var sessionBytesMax = 64 << 20
+    /// What may wait for one edge, in bytes, before the change feed reads on: a few answers, so that the edge always has
+    /// work. The log keeps what is not read yet; a bulk write is no reason to end a session.
+    var feedBacklogBytesMax = 4 << 20
 
     /// How many times the allowed joins end the connection (RT-72).
     static let joinFloodFactor = 10
@@ -27,6 +30,8 @@ struct HubLimits: Sendable {
     static let replyBytesMax = 1 << 20
     /// How long an edge may not ask before its session ends.
     static let sessionSilenceMax = Duration.seconds(15)
+    /// How long an edge may not ask before the change feed no longer waits for it: others must not suffer for it.
+    static let feedPatience = Duration.seconds(2)
     /// Longest wait that an edge may ask for: well below the budget of `realtime.receive`.
     static let waitMax = Duration.seconds(15)
     /// Sessions at once: a handful of edges, and those that just died.
