@@ -169,28 +169,25 @@ struct FeedReader: Sendable {
         guard !wanted.isEmpty else { return }
         var claims: [ClaimKey] = []
         var known: Set<ClaimKey> = []
-        for match in wanted.flatMap(\.matches) where known.insert(match.claims).inserted { claims.append(match.claims) }
+        for (_, matches) in wanted {
+            for match in matches where known.insert(match.claims).inserted { claims.append(match.claims) }
+        }
         let shapes = try await shapes(of: wanted.map(\.change.sequence), for: claims, epoch: epoch)
         for (change, matches) in wanted {
-            let permitted = matches.compactMap { match in
-                shapes[Question(sequence: change.sequence, claims: match.claims)].map { (match: match, shape: $0) }
-            }
+            // Of most changes most callers see nothing.
+            guard let seen = shapes[change.sequence] else { continue }
+            let permitted = matches.compactMap { match in seen[match.claims].map { (match: match, shape: $0) } }
             // What is waited out here stays in the log; in an edge's queue it would end the session.
             while await hub.isBacklogged, !Task.isCancelled { try? await Task.sleep(for: Self.backlogPause) }
             await hub.deliver(change, permitted)
         }
     }
 
-    private struct Question: Hashable {
-        let sequence: UInt64
-        let claims: ClaimKey
-    }
-
-    /// What everybody may see; who may not even hear of a change has no shape.
+    /// What everybody may see, by sequence; who may not even hear of a change has no shape.
     private func shapes(
         of sequences: [UInt64], for claims: [ClaimKey], epoch: UInt64
-    ) async throws(FeedFailure) -> [Question: ChangeShape] {
-        var shapes: [Question: ChangeShape] = [:]
+    ) async throws(FeedFailure) -> [UInt64: [ClaimKey: ChangeShape]] {
+        var shapes: [UInt64: [ClaimKey: ChangeShape]] = [:]
         for first in stride(from: 0, to: claims.count, by: Self.claimSetsMax) {
             let asked = Array(claims[first..<min(first + Self.claimSetsMax, claims.count)])
             let step = max(1, Self.pairsMax / asked.count)
@@ -214,7 +211,7 @@ struct FeedReader: Sendable {
                         if let mask = answer.masks.first(where: { $0.claimSet == UInt32(place) }) {
                             shape.mask = Set(mask.columns)
                         }
-                        shapes[Question(sequence: answer.sequence, claims: key)] = shape
+                        shapes[answer.sequence, default: [:]][key] = shape
                     }
                 }
             }

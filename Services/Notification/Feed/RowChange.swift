@@ -17,6 +17,8 @@ struct RowChange: Sendable {
     let record: [JSONSlices.Member]
     let oldRecord: [JSONSlices.Member]
     let bodyBytes: Int
+    /// Of its columns; asked for by every subscription, so made once.
+    let types: [String: String]
 
     /// Nil for an entry that is no change of a row.
     init?(sequence: UInt64, headers: String, microseconds: Int64, body: [UInt8]) {
@@ -45,9 +47,8 @@ struct RowChange: Sendable {
         record = members["record"].flatMap(JSONSlices.members) ?? []
         oldRecord = members["old_record"].flatMap(JSONSlices.members) ?? []
         bodyBytes = body.count
+        types = Dictionary(columns.map { ($0.name, $0.type) }) { first, _ in first }
     }
-
-    var types: [String: String] { Dictionary(columns.map { ($0.name, $0.type) }) { first, _ in first } }
 
     /// The row that a filter is about.
     var filtered: [JSONSlices.Member] { event == "DELETE" ? oldRecord : record }

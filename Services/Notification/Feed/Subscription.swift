@@ -23,9 +23,23 @@ struct Subscription: Sendable {
 }
 
 /// For whom a change is judged.
+///
+/// It is looked up for each change and member, and claims are some hundred bytes: their hash is made once.
 struct ClaimKey: Hashable, Sendable {
     let role: String
     let claims: String
+    private let digest: Int
+
+    init(role: String, claims: String) {
+        self.role = role
+        self.claims = claims
+        var hasher = Hasher()
+        hasher.combine(role)
+        hasher.combine(claims)
+        digest = hasher.finalize()
+    }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }
 
 /// A member that a change may be sent to.

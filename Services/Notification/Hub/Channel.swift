@@ -42,7 +42,11 @@ final class Member {
     let channel: Channel
     let joinReference: Reference
     let config: JoinConfig
-    var grant: Grant
+    var grant: Grant {
+        didSet { claims = ClaimKey(role: grant.role, claims: grant.claims) }
+    }
+    /// Of the grant.
+    private(set) var claims: ClaimKey
     var presenceKey: String
     var presenceIsEnabled: Bool
     var presenceCalls = RateWindow(seconds: HubLimits.presenceWindowSeconds)
@@ -55,6 +59,7 @@ final class Member {
         self.joinReference = joinReference
         self.config = config
         self.grant = grant
+        claims = ClaimKey(role: grant.role, claims: grant.claims)
         presenceKey = config.presenceKey
         presenceIsEnabled = config.presenceIsEnabled
     }

@@ -104,9 +104,8 @@ extension Hub {
     /// Who wants to hear of a change, and for whom it has to be judged.
     func matches(_ change: RowChange) -> [FeedMatch] {
         feed.interested(in: change).sorted { $0.key < $1.key }.compactMap { id, subscriptions in
-            guard let grant = feed.members[id]?.grant else { return nil }
-            return FeedMatch(
-                member: id, claims: ClaimKey(role: grant.role, claims: grant.claims), subscriptions: subscriptions)
+            guard let claims = feed.members[id]?.claims else { return nil }
+            return FeedMatch(member: id, claims: claims, subscriptions: subscriptions)
         }
     }
 
@@ -128,6 +127,8 @@ extension Hub {
         var groups: [Key: [Member]] = [:]
         let types = change.types
         let now = clock.unixSeconds()
+        // What each shape shows; members are many, shapes are few.
+        var shownOf: [ChangeShape: [JSONSlices.Member]] = [:]
         for (match, shape) in permitted {
             guard let member = feed.members[match.member] else { continue }
             #if !MUTANT_FEED_EXPIRY_IGNORED
@@ -135,7 +136,8 @@ extension Hub {
                 if let expiresAt = member.grant.expiresAt, expiresAt <= now { continue }
             #endif
             // What a filter says about a column that is not shown would tell its value.
-            let shown = ChangeMessage(change: change, shape: shape).filtered
+            let shown = shownOf[shape] ?? ChangeMessage(change: change, shape: shape).filtered
+            shownOf[shape] = shown
             let ids = match.subscriptions.filter { $0.filter.matches(shown, types: types) }.map(\.id)
             guard !ids.isEmpty else { continue }
             var distinct: [UInt64] = []
