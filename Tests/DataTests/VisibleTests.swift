@@ -202,8 +202,10 @@ struct VisibleTests {
             try await Self.log("odd", #"{"id":3}"#, as: "row.insert", at: 3, engine)
             try await Self.log("odd", #"{"id":4,"n":"x"}"#, as: "row.insert", at: 4, engine)
             try await Self.log("odd", #"{"id":5,"n":3}"#, as: "row.insert", at: 5, headers: #","cut":true"#, engine)
-            let answers = try await Self.ask([1, 2, 3, 4, 5], engine)
-            #expect(answers.map { Self.set($0.visible) } == [[3], [0, 1, 2, 3], [3], [3], [3]])
+            // A policy that lets everything through asks nothing about the row.
+            try await Self.log("members", #"{"id":6}"#, as: "row.insert", at: 6, engine)
+            let answers = try await Self.ask([1, 2, 3, 4, 5, 6], engine)
+            #expect(answers.map { Self.set($0.visible) } == [[3], [0, 1, 2, 3], [3], [3], [3], [0, 1, 3]])
         }
     }
 
