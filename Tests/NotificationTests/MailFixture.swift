@@ -91,10 +91,17 @@ struct MailFixture: Sendable {
 
 /// The wall clock of a test, in microseconds.
 final class MicrosecondClock: Sendable {
-    private let time = Mutex(MailFixture.start)
+    private let state = Mutex((time: MailFixture.start, looks: 0))
 
-    var now: Int64 { time.withLock { $0 } }
-    func advance(by duration: Duration) { time.withLock { $0 += duration.microseconds } }
+    var now: Int64 {
+        state.withLock { state in
+            state.looks += 1
+            return state.time
+        }
+    }
+    /// How often somebody looked at it.
+    var looks: Int { state.withLock { $0.looks } }
+    func advance(by duration: Duration) { state.withLock { $0.time += duration.microseconds } }
 }
 
 /// A server that takes everything, unless it was told otherwise.

@@ -75,7 +75,8 @@ struct MailDeliverer: Sendable {
             }
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    try? await Task.sleep(for: pause)
+                    // Once it was woken otherwise, a wake-up of its own would have it look again for ever.
+                    do { try await Task.sleep(for: pause) } catch { return }
                     wakeup.yield()
                 }
                 _ = await iterator.next()
