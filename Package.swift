@@ -79,6 +79,7 @@ let package = Package(
             name: "CArgon2", path: "Shared/CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         .systemLibrary(
             name: "CCurl", path: "Shared/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CMalloc", path: "Shared/CMalloc"),
         .systemLibrary(name: "CProcess", path: "Shared/CProcess"),
 
         .target(name: "MartletJSON", path: "Shared/JSON", swiftSettings: settings),
@@ -101,8 +102,8 @@ let package = Package(
         .target(
             name: "MartletServiceKit",
             dependencies: [
-                "MartletBus", "MartletJSON", "MartletWire", logging, nioCore, nioHTTP1, nioPosix, serviceLifecycle,
-                unixSignals,
+                "CMalloc", "MartletBus", "MartletJSON", "MartletWire", logging, nioCore, nioHTTP1, nioPosix,
+                serviceLifecycle, unixSignals,
             ], path: "Shared/ServiceKit", swiftSettings: settings),
 
         // The command line: the five services in one process or in five, keys, status.

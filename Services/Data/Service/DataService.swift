@@ -163,6 +163,8 @@ package final class DataService: MartletService {
             {
                 context.logger.info("The seed is applied.")
             }
+            // Migrations and a seed take some ten megabytes to read, once.
+            ProcessMemory.giveBack()
             return engine
         } catch {
             await engine.close()

@@ -48,6 +48,7 @@ package struct Assembly: Sendable {
     package func run(
         whenReady: @escaping @Sendable ([ServiceName: JSONObject]) -> Void = { _ in }
     ) async throws {
+        ProcessMemory.bound()
         let directory = try DataDirectory(path: DataDirectory.path(settings))
         let names = services.map { $0.name }
         var locks: [ServiceLock] = []
