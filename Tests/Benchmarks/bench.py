@@ -93,6 +93,7 @@ def running(folder: pathlib.Path, topology: str, server=None, settings: dict | N
     stack.server = server
     try:
         stack.start()
+        Watch(stack).prefer()
         yield stack
         stack.stop()
     finally:
@@ -177,16 +178,17 @@ class Watch:
         # Functions' workers run below the suite's processes; they count apart from it.
         self.workers = {child for number in known for child in family(number)} - known
 
-    def _raise(self):
+    def prefer(self):
         """The kernel weighs sessions first and processes within them, so that both have to be told."""
+        if not self.priority:
+            return
         for number in {*self.named.values(), *self.workers, *self.others}:
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, number, self.priority)
                 pathlib.Path(f"/proc/{number}/autogroup").write_text(str(self.priority))
 
     def __enter__(self):
-        if self.priority:
-            self._raise()
+        self.prefer()
         self.began = self._read()
         return self
 
