@@ -152,6 +152,22 @@ def test_auth_hands_its_mails_to_notification(stack):
     wait_until(lambda: to in caught(stack), "the mail of a recovery in the catcher")
 
 
+def test_a_buyer_gets_a_mail_of_their_order(stack):
+    """The order desk's whole way: rule, write, change log, trigger, a function that calls back through the edge, mail."""
+    email = address()
+    ada = person(stack, email)
+    item = client(stack, "service_role").table("products").insert(
+        {"sku": uuid.uuid4().hex[:12], "name": "Compass", "category": "test", "stock": 5, "price": "1.50"}
+    ).execute().data[0]
+    shop = ada.table("customers").insert({"name": uuid.uuid4().hex}).execute().data[0]
+    order = ada.table("orders").insert({"customer_id": shop["id"]}).execute().data[0]
+    ada.table("order_lines").insert(
+        {"order_id": order["id"], "line_no": 1, "product_id": item["id"], "quantity": 2, "unit_price": "1.50"}).execute()
+    placed = ada.table("orders").update({"status": "placed"}).eq("id", order["id"]).execute().data[0]
+    assert placed["total"] == 3
+    wait_until(lambda: email in caught(stack), "the mail of the order in the catcher")
+
+
 def test_a_job_and_a_mail_outlive_a_kill_of_every_service(stack, containers):
     """What was accepted before the kills is done after them."""
     to = address()
