@@ -1,5 +1,5 @@
 # Each target is one line that calls compose/scripts or swift. `make up` and `make test` work on a fresh machine.
-.PHONY: up up-processes test build setup bench-bus mutants faults compose-test proto format lint clean
+.PHONY: up up-processes test build setup bench bench-bus mutants faults compose-test proto format lint clean
 
 up:            ## everything on embedded SQLite with the example application, in one process
 	@compose/scripts/up.sh
@@ -21,6 +21,9 @@ mutants:       ## plants bugs and sees tests catch them
 
 faults:        ## three minutes of load and forty kills on five processes
 	@swift build && Tests/Faults/run --minutes 3 --kills 40
+
+bench:         ## figures of the whole stack, release executables; some twenty minutes (docs/benchmarks.md)
+	@for name in reads feed sockets orders jobs memory; do Tests/Benchmarks/run $$name || exit 1; done
 
 bench-bus:     ## the bus against the same exchange in C
 	@Tests/Benchmarks/run bus

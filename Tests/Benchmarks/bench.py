@@ -210,6 +210,17 @@ class Watch:
         return sum(self.cpu.values()) / max(1, count) * 1e6
 
 
+def settle(stack, seconds: float = 60):
+    """Waits until what the load left behind is done: jobs, mails."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with Watch(stack) as watch:
+            time.sleep(0.5)
+        if (sum(watch.cpu.values()) + watch.worker_cpu) / watch.seconds < 0.1:
+            return
+    raise SystemExit(f"the stack is not idle {seconds} s after a load: {watch.cpu}")
+
+
 # ---- clients --------------------------------------------------------------------------------------------------------
 
 def compiled(name: str, directory: str) -> str:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Orders of the example placed through its rule in Deno, and plain writes beside them. Called by `run orders`."""
+"""Orders of the example placed through its rule in Deno, and plain writes beside them. Called by `run orders`.
+
+Triggers are taken out of the example, so that what follows an order does not run beside the next one.
+"""
 
 import pathlib
+import re
 import secrets
 import shutil
 import subprocess
@@ -21,10 +25,13 @@ def deno() -> str:
     return shutil.which("deno") or subprocess.check_output([bench.ROOT / "compose/scripts/deno.sh"], text=True).strip()
 
 
-def example() -> pathlib.Path:
+def example(triggers: bool = True) -> pathlib.Path:
     folder = bench.project({})
     shutil.copytree(bench.ROOT / "compose/example", folder, dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns(".martlet"))
+    if not triggers:
+        file = folder / "config.toml"
+        file.write_text(re.sub(r"(?ms)^\[martlet\.triggers\..*?(?=^\[|\Z)", "", file.read_text()))
     return folder
 
 
@@ -67,6 +74,14 @@ def stocked(stack) -> list:
     return [row["id"] for row in bench.call(stack, "GET", "/rest/v1/products?select=id&order=id")]
 
 
+def measure(stack, load, in_flight, requests, directory) -> dict:
+    with bench.Watch(stack) as watch:
+        result = bench.http_load(load, stack.port, in_flight, 0, requests, directory, stack)
+        bench.settle(stack)
+    result.update(cpu=watch.cpu, cpu_us=watch.per(len(requests)), worker_us=watch.worker_cpu / len(requests) * 1e6)
+    return result
+
+
 def main():
     parser = bench.parser("orders", __doc__)
     parser.add_argument("--verbose", action="store_true", help="processor time of an order by process")
@@ -77,7 +92,7 @@ def main():
     with bench.directory() as directory:
         load = bench.compiled("http_load", directory)
         for engine, topology, server in bench.configurations(options):
-            folder = example()
+            folder = example(triggers=False)
             with bench.running(folder, topology, server, {"MARTLET_LOGIC_DENO": deno()}) as stack:
                 buyer, products = Buyer(stack), stocked(stack)
                 bench.http_load(load, stack.port, 1, 0, [buyer.patch(f"orders?id=eq.{order}", {"status": "placed"})
@@ -89,7 +104,7 @@ def main():
                                   for order in buyer.drafts(count, products)]
                         writes = [buyer.patch(f"customers?id=eq.{customer}", {"city": "Turin"})
                                   for customer in buyer.customers(count)]
-                        rounds.append([bench.http_load(load, stack.port, in_flight, 0, requests, directory, stack)
+                        rounds.append([measure(stack, load, in_flight, requests, directory)
                                        for requests in (orders, writes)])
                     placed, plain = [{key: bench.median([result[key] for result in results])
                                       for key in ("per_s", "p50_us", "p99_us", "cpu_us", "worker_us", "foreign")}
