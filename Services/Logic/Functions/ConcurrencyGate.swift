@@ -8,7 +8,8 @@ final class ConcurrencyGate: Sendable {
     private struct Waiter {
         let id: UInt64
         let continuation: CheckedContinuation<Entry, Never>
-        let timer: Scheduled<Void>
+        /// Set right after the waiter stands in the queue: a timer that was there before could fire too early.
+        var timer: Scheduled<Void>?
     }
 
     private enum Entry { case entered, queueIsFull, timedOut }
@@ -40,9 +41,6 @@ final class ConcurrencyGate: Sendable {
         }
         let entry = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let timer = loop.scheduleTask(in: TimeAmount(max(ContinuousClock.now.duration(to: deadline), .zero))) {
-                    self.giveUp(id)
-                }
                 let entry: Entry? = state.withLock { state in
                     if state.running < runningMax {
                         state.running += 1
@@ -50,12 +48,10 @@ final class ConcurrencyGate: Sendable {
                     }
                     guard state.waiting.count < queueMax else { return .queueIsFull }
                     guard !Task.isCancelled else { return .timedOut }
-                    state.waiting.append(Waiter(id: id, continuation: continuation, timer: timer))
+                    state.waiting.append(Waiter(id: id, continuation: continuation))
                     return nil
                 }
-                guard let entry else { return }
-                timer.cancel()
-                continuation.resume(returning: entry)
+                if let entry { continuation.resume(returning: entry) } else { giveUp(id, at: deadline) }
             }
         } onCancel: {
             self.giveUp(id)
@@ -73,15 +69,26 @@ final class ConcurrencyGate: Sendable {
             state.running -= 1
             return nil
         }
-        next?.timer.cancel()
+        next?.timer?.cancel()
         next?.continuation.resume(returning: .entered)
+    }
+
+    private func giveUp(_ id: UInt64, at deadline: ContinuousClock.Instant) {
+        let left = max(ContinuousClock.now.duration(to: deadline), .zero)
+        let timer = loop.scheduleTask(in: TimeAmount(left)) { self.giveUp(id) }
+        let waits = state.withLock { state in
+            guard let position = state.waiting.firstIndex(where: { $0.id == id }) else { return false }
+            state.waiting[position].timer = timer
+            return true
+        }
+        if !waits { timer.cancel() }
     }
 
     private func giveUp(_ id: UInt64) {
         let waiter: Waiter? = state.withLock { state in
             state.waiting.firstIndex { $0.id == id }.map { state.waiting.remove(at: $0) }
         }
-        waiter?.timer.cancel()
+        waiter?.timer?.cancel()
         waiter?.continuation.resume(returning: .timedOut)
     }
 }

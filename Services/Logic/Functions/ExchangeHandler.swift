@@ -9,6 +9,8 @@ struct ExchangeFailure: Error, Sendable {
     enum Reason: Sendable {
         /// Nobody listens.
         case refused
+        /// Somebody listens, who takes no more connections now.
+        case full
         /// The other side ended the connection, or broke HTTP.
         case closed
         case answerTooLarge
@@ -85,6 +87,10 @@ final class ExchangeHandler: ChannelInboundHandler {
         guard exchange != nil else { return context.close(promise: nil) }
         switch unwrapInboundIn(data) {
         case .head(let head):
+            // We ask for no upgrade, and a client could not be told of a status that HTTP does not have.
+            guard (200...599).contains(head.status.code) else {
+                return fail(.closed, "the status is \(head.status.code)")
+            }
             exchange?.head = head
             exchange?.headTimer?.cancel()
             exchange?.headTimer = nil
@@ -105,13 +111,19 @@ final class ExchangeHandler: ChannelInboundHandler {
         context.fireChannelInactive()
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { fail(.closed, "\(error)") }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Between two calls as well: what the decoder has choked on would spoil the next answer.
+        guard exchange != nil else { return context.close(promise: nil) }
+        fail(.closed, "\(error)")
+    }
 
     private func finish(_ context: ChannelHandlerContext) {
         guard let done = exchange, let head = done.head else { return fail(.closed, "an answer without a head") }
         exchange = nil
         done.timer.cancel()
-        let isReusable = head.isKeepAlive && done.isHeadWritten && context.channel.isActive
+        // Some servers send a body where HTTP allows none (RFC 9112, section 6.3), and it may come later.
+        let hasNoBody = head.status == .noContent || head.status == .notModified
+        let isReusable = head.isKeepAlive && !hasNoBody && done.isHeadWritten && context.channel.isActive
         if !isReusable { context.close(promise: nil) }
         let response = FunctionResponse(
             status: UInt16(clamping: head.status.code),

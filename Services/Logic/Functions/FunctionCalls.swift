@@ -117,7 +117,7 @@ final class FunctionCalls: FunctionCaller {
             case .refused: .bootError
             case .closed: .workerError
             case .answerTooLarge: .workerLimit
-            case .timedOut, .cancelled: .idleTimeout
+            case .timedOut, .full, .cancelled: .idleTimeout
             }
         return FunctionFailure(code: code, wasDelivered: error.wasDelivered, detail: error.detail)
     }

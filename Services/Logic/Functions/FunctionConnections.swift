@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -123,7 +124,9 @@ final class FunctionConnections: Sendable {
         do {
             return try await connected.get()
         } catch {
-            throw ExchangeFailure(reason: .refused, wasDelivered: false, detail: "\(error)")
+            // A Unix socket whose backlog is full says EAGAIN (connect(2)).
+            let isFull = (error as? IOError)?.errnoCode == EAGAIN
+            throw ExchangeFailure(reason: isFull ? .full : .refused, wasDelivered: false, detail: "\(error)")
         }
     }
 }

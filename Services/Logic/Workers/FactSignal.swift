@@ -8,7 +8,8 @@ final class FactSignal: Sendable {
     private struct Waiter {
         let id: UInt64
         let continuation: CheckedContinuation<Void, Never>
-        let timer: Scheduled<Void>
+        /// Set right after the waiter stands in the list: a timer that was there before could fire too early.
+        var timer: Scheduled<Void>?
     }
 
     private struct State {
@@ -29,7 +30,7 @@ final class FactSignal: Sendable {
             return state.waiters
         }
         for waiter in waiters {
-            waiter.timer.cancel()
+            waiter.timer?.cancel()
             waiter.continuation.resume()
         }
     }
@@ -42,16 +43,12 @@ final class FactSignal: Sendable {
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let left = max(ContinuousClock.now.duration(to: deadline), .zero)
-                let timer = loop.scheduleTask(in: TimeAmount(left)) { self.giveUp(id) }
                 let waits = state.withLock { state in
                     guard !state.isTrue, !Task.isCancelled else { return false }
-                    state.waiters.append(Waiter(id: id, continuation: continuation, timer: timer))
+                    state.waiters.append(Waiter(id: id, continuation: continuation))
                     return true
                 }
-                guard !waits else { return }
-                timer.cancel()
-                continuation.resume()
+                if waits { giveUp(id, at: deadline) } else { continuation.resume() }
             }
         } onCancel: {
             self.giveUp(id)
@@ -59,11 +56,22 @@ final class FactSignal: Sendable {
         return state.withLock { $0.isTrue }
     }
 
+    private func giveUp(_ id: UInt64, at deadline: ContinuousClock.Instant) {
+        let left = max(ContinuousClock.now.duration(to: deadline), .zero)
+        let timer = loop.scheduleTask(in: TimeAmount(left)) { self.giveUp(id) }
+        let waits = state.withLock { state in
+            guard let position = state.waiters.firstIndex(where: { $0.id == id }) else { return false }
+            state.waiters[position].timer = timer
+            return true
+        }
+        if !waits { timer.cancel() }
+    }
+
     private func giveUp(_ id: UInt64) {
         let waiter: Waiter? = state.withLock { state in
             state.waiters.firstIndex { $0.id == id }.map { state.waiters.remove(at: $0) }
         }
-        waiter?.timer.cancel()
+        waiter?.timer?.cancel()
         waiter?.continuation.resume()
     }
 }

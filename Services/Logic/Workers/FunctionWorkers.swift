@@ -70,6 +70,8 @@ final class FunctionWorkers: Sendable {
             var failure = FunctionCalls.failure(error)
             switch error.reason {
             case .closed, .refused:
+                // It may live on without listening.
+                if error.reason == .refused { worker.retire() }
                 keeper.wake()
                 let cause = await worker.cause(within: Self.endMax)
                 failure.code = cause?.code ?? .workerError
@@ -77,7 +79,7 @@ final class FunctionWorkers: Sendable {
             case .timedOut where ContinuousClock.now - begin >= min(entry.idleTimeout, entry.totalTimeout):
                 // It may hang for good: what comes next gets another one.
                 worker.retire()
-            case .timedOut, .answerTooLarge, .cancelled: break
+            case .timedOut, .full, .answerTooLarge, .cancelled: break
             }
             throw failure
         }
@@ -91,18 +93,24 @@ final class FunctionWorkers: Sendable {
     /// A socket is there a moment before its server takes connections.
     private static let listenMax = Duration.seconds(1)
     private static let listenInterval = Duration.milliseconds(5)
+    /// Between looks at a worker that has as many connections waiting as its server allows.
+    private static let fullInterval = Duration.milliseconds(20)
 
     private func exchange(
         _ request: FunctionRequest, with worker: Worker, _ entry: FunctionEntry, _ deadline: ContinuousClock.Instant
     ) async throws(ExchangeFailure) -> FunctionResponse {
-        let giveUp = min(deadline, .now + Self.listenMax)
+        let listens = min(deadline, .now + Self.listenMax)
+        let takes = min(deadline, .now + entry.idleTimeout)
         while true {
             do throws(ExchangeFailure) {
                 return try await worker.connections.exchange(
                     request, idleTimeout: entry.idleTimeout, deadline: deadline)
             } catch {
-                guard error.reason == .refused, .now < giveUp, !worker.hasEnded, !Task.isCancelled else { throw error }
-                try? await Task.sleep(for: Self.listenInterval)
+                let isFull = error.reason == .full
+                guard error.reason == .refused && .now < listens || isFull && .now < takes, !worker.hasEnded,
+                    !Task.isCancelled
+                else { throw error }
+                try? await Task.sleep(for: isFull ? Self.fullInterval : Self.listenInterval)
             }
         }
     }
@@ -173,7 +181,7 @@ final class FunctionWorkers: Sendable {
             }
             let worker = Worker(
                 entry, command: command, socket: socket, signature: slot.signature, start: .now + delay,
-                secrets: [plan.environment.serviceRoleKey], group: group, logger: logger)
+                group: group, logger: logger)
             _ = worker.begin()
             slot.current = worker
             state.slots[entry.name] = slot
