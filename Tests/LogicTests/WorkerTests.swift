@@ -32,8 +32,12 @@ struct WorkerTests {
                 if what == "fork":
                     while True: os.fork() or time.sleep(60)
                 if what == "sleep": time.sleep(60)
-                if what == "print": print("a line", os.environ["SUPABASE_SERVICE_ROLE_KEY"], flush=True)
+                if what == "print":
+                    for name in ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_DB_URL", "API_KEY", "GREETING"]:
+                        print("a line", os.environ[name], flush=True)
                 if what == "leave": subprocess.Popen(["sleep", "600"])
+                if what == "group": subprocess.Popen(["sleep", "600"], process_group=0)
+                if what == "deaf": server.socket.close()
                 body = f"{os.getpid()} {os.environ.get(what, '')} {open('functions/py/word').read()}".encode()
                 self.send_response(200)
                 self.send_header("content-length", str(len(body)))
@@ -41,7 +45,9 @@ struct WorkerTests {
                 self.wfile.write(body)
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             daemon_threads = True
-        Server(os.environ["MARTLET_FUNCTION_SOCKET"], Handler).serve_forever()
+        server = Server(os.environ["MARTLET_FUNCTION_SOCKET"], Handler)
+        try: server.serve_forever()
+        except Exception: time.sleep(600)
         """
 
     private struct Fixture {
@@ -69,7 +75,7 @@ struct WorkerTests {
             "[martlet.functions.py]\ncommand = [\"python3\", \"functions/py/main.py\"]\n\(keys)",
             files: [
                 "functions/py/main.py": server, "functions/py/word": "one",
-                "functions/.env": "FROM_FILE=file\nSUPABASE_URL=no\nGREETING=file",
+                "functions/.env": "FROM_FILE=file\nSUPABASE_URL=no\nGREETING=file\nAPI_KEY=own-secret-key",
             ])
         let sockets = "\(project.path)/run"
         try PosixFile.makeFolder(sockets, mode: 0o700)
@@ -78,7 +84,8 @@ struct WorkerTests {
         let plan = WorkerPlan(
             project: project.settings.project,
             environment: WorkerEnvironment(
-                url: "http://127.0.0.1:1", anonKey: "anon-key", serviceRoleKey: "service-key", jwks: "{}"),
+                url: "http://127.0.0.1:1", anonKey: "anon-key", serviceRoleKey: "service-key", jwks: "{}",
+                databaseURL: "postgres://u:word@h/db"),
             deno: nil, searchPath: ProcessEnvironment.variables["PATH"] ?? "/usr/bin:/bin",
             denoFolder: "\(project.path)/deno")
         let group = MultiThreadedEventLoopGroup.singleton
@@ -113,13 +120,25 @@ struct WorkerTests {
         #expect(kill(first, 0) == -1)
     }
 
-    @Test("What it writes is logged with its name, without the project's secret")
+    @Test("What it writes is logged with its name, without the project's secrets")
     func output() async throws {
         let fixture = try fixture()
         _ = try await fixture.ask("/print")
         await fixture.calls.close()
         #expect(fixture.lines.all.contains { $0.contains("function.name=py") && $0.contains("a line (hidden)") })
-        #expect(!fixture.lines.all.contains { $0.contains("service-key") })
+        #expect(fixture.lines.all.contains { $0.contains("a line file") })
+        for secret in ["service-key", "word@h", "own-secret-key"] {
+            #expect(!fixture.lines.all.contains { $0.contains(secret) })
+        }
+    }
+
+    @Test("Who calls when all has ended is refused, and does not wait for ever", .timeLimit(.minutes(1)))
+    func late() async throws {
+        let fixture = try fixture()
+        _ = try await fixture.process()
+        await fixture.calls.close()
+        try await Task.sleep(for: FunctionLimits.sourceCheckInterval)
+        #expect(await code { () async throws(FunctionFailure) in try await fixture.ask() } == .bootError)
     }
 
     @Test("Changed sources get a new worker")
@@ -149,14 +168,39 @@ struct WorkerTests {
         await fixture.calls.close()
     }
 
-    @Test("What a worker started ends with it")
-    func groups() async throws {
+    @Test("What a worker started ends with it, in its process group or out of it", arguments: ["/leave", "/group"])
+    func groups(path: String) async throws {
         let fixture = try fixture()
         let first = try await fixture.process()
-        _ = try await fixture.ask("/leave")
+        _ = try await fixture.ask(path)
         #expect(ProcessTable.usage(ofGroup: first).processes == 2)
         await fixture.calls.close()
         try await eventually { ProcessTable.usage(ofGroup: first).processes == 0 }
+    }
+
+    @Test("A worker that lives but listens no more is replaced")
+    func deaf() async throws {
+        let fixture = try fixture()
+        let first = try await fixture.process()
+        _ = try await fixture.ask("/deaf")
+        // Its kept connection still works.
+        try await Task.sleep(for: FunctionLimits.connectionIdleMax + .milliseconds(100))
+        _ = await code { () async throws(FunctionFailure) in try await fixture.ask() }
+        #expect(try await fixture.process() != first)
+        await fixture.calls.close()
+    }
+
+    @Test("Calls beyond what a slow server takes at once wait for it")
+    func backlog() async throws {
+        let slow = Self.server.replacing("socketserver.ThreadingMixIn, ", with: "").replacing("1.1", with: "1.0")
+            .replacing("body = f", with: "time.sleep(0.15); body = f")
+        let fixture = try fixture(server: slow)
+        let processes = try await withThrowingTaskGroup(of: Int32.self) { group in
+            for _ in 1...20 { group.addTask { try await fixture.process() } }
+            return try await group.reduce(into: Set<Int32>()) { $0.insert($1) }
+        }
+        #expect(processes.count == 1)
+        await fixture.calls.close()
     }
 
     @Test("A program that does not start is BOOT_ERROR, and its words are in the log")

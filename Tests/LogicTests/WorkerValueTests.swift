@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import MartletAccessTokens
 import MartletJSON
 import MartletServiceKit
@@ -27,6 +28,20 @@ struct WorkerValueTests {
                 == ["PLAIN": "a b", "QUOTED": "x\ny", "SINGLE": "q\"r", "EMPTY": ""])
         let many = (1...200).map { "V\($0)=x" }.joined(separator: "\n")
         #expect(WorkerEnvironment.parse(many).count == WorkerEnvironment.variablesMax)
+    }
+
+    @Test("Folders that link to themselves are read once", .timeLimit(.minutes(1)))
+    func cycles() throws {
+        let project = try TestProject("", files: ["functions/f/sub/index.ts": "a"])
+        for name in ["one", "two", "sub/three"] {
+            #expect(symlink("\(project.path)/functions/f", "\(project.path)/functions/f/\(name)") == 0)
+        }
+        let folder = "\(project.path)/functions/f"
+        let before = FolderReader.signature(of: [folder], filesMax: 10_000)
+        #expect(FolderReader.signature(of: [folder], filesMax: 10_000) == before)
+        #expect(OlderServe.addresses(in: [folder]).isEmpty)
+        try PosixFile.replace("\(folder)/sub/index.ts", with: "ab")
+        #expect(FolderReader.signature(of: [folder], filesMax: 10_000) != before)
     }
 
     @Test("Output is cut into lines, long ones once, and too many are counted")

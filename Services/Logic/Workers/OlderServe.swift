@@ -47,8 +47,10 @@ enum OlderServe {
         var found: Set<String> = []
         var files = 0
         var pending = folders
+        var seen: Set<FolderIdentity> = []
         while let path = pending.popLast(), files < filesMax {
-            if PosixFile.isFolder(path) {
+            if let folder = FolderIdentity(path) {
+                guard seen.insert(folder).inserted else { continue }
                 for name in FolderReader.names(in: path) where !name.hasPrefix(".") && name != "node_modules" {
                     pending.append("\(path)/\(name)")
                 }

@@ -46,9 +46,24 @@ enum ProcessTable {
             guard let text = try? PosixFile.read("/proc/\(process)/environ", bytesMax: 1 << 20),
                 text.utf8.split(separator: 0).contains(where: { $0.starts(with: mark) })
             else { continue }
-            kill(process, SIGKILL)
+            Glibc.kill(process, SIGKILL)
         }
     }
+
+    /// Kills every process of a session, whichever group it has put itself into.
+    static func kill(session: pid_t) {
+        // Whoever forks faster than that is found again: a round kills all that the one before has left.
+        for _ in 0..<roundsMax {
+            let members = numbers().filter { process in
+                guard let fields = stat(process) else { return false }
+                return fields[3] == "\(session)" && fields[0] != "Z"
+            }
+            if members.isEmpty { return }
+            for member in members { Glibc.kill(member, SIGKILL) }
+        }
+    }
+
+    private static let roundsMax = 10
 
     private static func usage(_ process: pid_t, _ fields: [Substring]) -> Usage? {
         guard let user = Int(fields[11]), let system = Int(fields[12]), let threads = Int(fields[17]),

@@ -52,7 +52,6 @@ final class Worker: Sendable {
     private let name: String
     private let command: WorkerCommand
     private let countsGroup: Bool
-    private let secrets: [String]
     private let logger: Logger
     private let ready: FactSignal
     private let gone: FactSignal
@@ -62,13 +61,12 @@ final class Worker: Sendable {
     /// Nothing is started before the keeper's first tick at `start`, or later.
     init(
         _ entry: FunctionEntry, command: WorkerCommand, socket: String, signature: UInt64, start: Instant,
-        secrets: [String], group: any EventLoopGroup, logger: Logger
+        group: any EventLoopGroup, logger: Logger
     ) {
         name = entry.name
         self.command = command
         self.socket = socket
         self.signature = signature
-        self.secrets = secrets
         if case .process = entry.kind { countsGroup = true } else { countsGroup = false }
         var logger = logger
         logger[metadataKey: "function.name"] = "\(entry.name)"
@@ -254,8 +252,9 @@ final class Worker: Sendable {
     }
 
     private func ended(_ process: WorkerProcess, _ end: WorkerProcess.End, _ now: Instant) -> Instant? {
-        // Whatever else is in its group has nobody to answer for any more.
+        // Whatever else is in its session has nobody to answer for any more.
         process.signal(SIGKILL)
+        ProcessTable.kill(session: process.number)
         readOutput(process, now)
         process.closePipes()
         try? PosixFile.remove(socket)
@@ -306,7 +305,7 @@ final class Worker: Sendable {
 
     private func log(_ line: OutputLines.Line, isError: Bool) {
         var text = line.text
-        for secret in secrets where text.contains(secret) { text = text.replacing(secret, with: "(hidden)") }
+        for secret in command.secrets where text.contains(secret) { text = text.replacing(secret, with: "(hidden)") }
         if isError, text.contains(Self.heapIsFull) {
             state.withLock { state in
                 state.cause = .workerLimit

@@ -13,6 +13,8 @@ final class WorkerKeeper: @unchecked Sendable {
         var jobs: [@Sendable () -> Void] = []
         var workers: [Worker] = []
         var isEnding = false
+        /// Nobody looks for jobs any more.
+        var hasEnded = false
     }
 
     private let state = Mutex(State())
@@ -42,8 +44,12 @@ final class WorkerKeeper: @unchecked Sendable {
     /// Runs blocking work of a few milliseconds on the thread.
     func perform<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in
-            state.withLock { $0.jobs.append { continuation.resume(returning: work()) } }
-            wake()
+            let isLate = state.withLock { state in
+                if !state.hasEnded { state.jobs.append { continuation.resume(returning: work()) } }
+                return state.hasEnded
+            }
+            // Who comes after the end is about to be told so.
+            if isLate { continuation.resume(returning: work()) } else { wake() }
         }
     }
 
@@ -79,7 +85,8 @@ final class WorkerKeeper: @unchecked Sendable {
             let next = workers.compactMap { $0.tick(now) }.min()
             let isDone = state.withLock { state in
                 state.workers.removeAll(where: \.hasEnded)
-                return isEnding && state.workers.isEmpty && state.jobs.isEmpty
+                state.hasEnded = isEnding && state.workers.isEmpty && state.jobs.isEmpty
+                return state.hasEnded
             }
             if isDone { return }
             sleep(until: next)

@@ -20,6 +20,8 @@ struct WorkerPlan: Sendable {
     /// watch looks at what is used.
     private static let addressSpaceFactor: UInt64 = 8
     private static let addressSpaceMin: UInt64 = 4 << 30
+    /// A shorter value of `functions/.env` is a word such as `debug`, not a secret.
+    private static let secretBytesMin = 8
 
     /// What makes a new worker when it changes.
     func sources(of entry: FunctionEntry) -> [String] {
@@ -36,8 +38,11 @@ struct WorkerPlan: Sendable {
 
     func command(for entry: FunctionEntry, socket: String) throws(Failure) -> WorkerCommand {
         var variables: [String: String] = ["LANG": "C.UTF-8"]
+        var secrets = [environment.serviceRoleKey, environment.databaseURL].compactMap(\.self)
         if let text = try? PosixFile.read(envFile, bytesMax: 8 << 20) {
-            variables.merge(WorkerEnvironment.parse(text)) { _, new in new }
+            let own = WorkerEnvironment.parse(text)
+            secrets += own.values.filter { $0.utf8.count >= Self.secretBytesMin }
+            variables.merge(own) { _, new in new }
         }
         variables.merge(entry.environment) { _, new in new }
         variables.merge(environment.platform) { _, new in new }
@@ -46,7 +51,7 @@ struct WorkerPlan: Sendable {
         variables["SB_EXECUTION_ID"] = Self.executionID()
         switch entry.kind {
         case .deno(let entryPoint, let importMap):
-            return try denoCommand(entry, entryPoint, importMap, socket: socket, variables)
+            return try denoCommand(entry, entryPoint, importMap, socket: socket, variables, secrets)
         case .process(let words):
             guard let word = words.first else { throw Failure(reason: "there is no command") }
             guard let program = program(word) else { throw Failure(reason: "there is no program \(word)") }
@@ -54,6 +59,7 @@ struct WorkerPlan: Sendable {
             variables["HOME"] = variables["HOME"] ?? project.path
             return WorkerCommand(
                 program: program, arguments: Array(words.dropFirst()), environment: variables, folder: project.path,
+                secrets: secrets,
                 addressSpaceMax: max(
                     (UInt64(entry.memoryMebibytes) << 20) * Self.addressSpaceFactor, Self.addressSpaceMin))
         case .http: throw Failure(reason: "an upstream has no worker")
@@ -62,7 +68,7 @@ struct WorkerPlan: Sendable {
 
     private func denoCommand(
         _ entry: FunctionEntry, _ entryPoint: String, _ importMap: String?, socket: String,
-        _ variables: [String: String]
+        _ variables: [String: String], _ secrets: [String]
     ) throws(Failure) -> WorkerCommand {
         guard let program = program(deno ?? "deno") else {
             throw Failure(
@@ -91,7 +97,8 @@ struct WorkerPlan: Sendable {
             arguments.append("--import-map=\(map)")
         }
         return WorkerCommand(
-            program: program, arguments: arguments + [entryPoint], environment: variables, folder: folder)
+            program: program, arguments: arguments + [entryPoint], environment: variables, folder: folder,
+            secrets: secrets)
     }
 
     private var envFile: String { "\(project.functions)/.env" }

@@ -11,6 +11,8 @@ struct WorkerCommand: Sendable {
     var arguments: [String]
     var environment: [String: String]
     var folder: String
+    /// What no log line shows.
+    var secrets: [String] = []
     /// Bytes; nil for no bound.
     var addressSpaceMax: UInt64?
     /// Open files.
