@@ -93,6 +93,24 @@ struct CronTests {
     }
 
     @Test(
+        "The last time of years is found at once",
+        arguments: [
+            ("* * * * *", "2026-03-01T11:59:00Z"), ("*/7 0-3 * * 1", "2026-02-23T02:56:00Z"),
+            ("0 12 29 2 *", "2024-02-29T11:00:00Z"), ("30 12 1 3 *", "2026-03-01T11:30:00Z"),
+        ])
+    func latest(cron: String, expected: String) throws {
+        let timing = try Timing(cron, zone: try #require(Zone.named("Europe/Berlin")))
+        let now = try #require(Moment("2026-03-01T11:59:30Z"))
+        // A clock that begins in 1970 and is set later.
+        let due = try #require(timing.next(after: Moment(seconds: 0)))
+        let begin = ContinuousClock.now
+        #expect(timing.latest(from: due, notAfter: now).text == expected.replacing("Z", with: ".000000Z"))
+        #expect(ContinuousClock.now - begin < .milliseconds(500))
+        let last = try #require(Moment(expected))
+        #expect(timing.latest(from: last, notAfter: now) == last)
+    }
+
+    @Test(
         "What is no cron is refused, with words",
         arguments: [
             "", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",

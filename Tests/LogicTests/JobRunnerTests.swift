@@ -121,6 +121,32 @@ struct JobRunnerTests {
         }
     }
 
+    /// A machine that slept, a process that was stopped, a database that was slow: leases run out of jobs that run.
+    @Test("What runs here is not begun a second time here, though its lease has run out", arguments: TestLogic.engines)
+    func overslept(engine: DatabaseEngine) async throws {
+        try await TestLogic.with(engine) { logic in
+            let (gate, open) = AsyncStream.makeStream(of: Void.self)
+            let functions = TestFunctions { (function, _) throws(FunctionFailure) in
+                if function == "slow" { for await _ in gate {} }
+                return FunctionResponse(status: 200, headers: [], body: ByteBuffer())
+            }
+            try await logic.add("a", function: "slow")
+            try await Self.run(logic, functions) { runner in
+                try await eventually { functions.requests.count == 1 }
+                logic.clock.advance(by: JobLimits.lease * 4)
+                for id in ["b", "c"] {
+                    try await logic.add(id)
+                    runner.wake()
+                    try await eventually { try await logic.state(id) == .done }
+                }
+                #expect(functions.requests.filter { $0.target == "/slow" }.count == 1)
+                open.finish()
+                try await eventually { try await logic.state("a") == .done }
+            }
+            #expect(functions.requests.count == 3)
+        }
+    }
+
     @Test("Draining waits for what runs, then gives it back", arguments: [true, false])
     func draining(isPatient: Bool) async throws {
         try await TestLogic.with(.sqlite) { logic in

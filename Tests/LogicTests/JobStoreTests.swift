@@ -202,6 +202,9 @@ struct JobStoreTests {
             #expect(try await store.jobs(state: .dead, function: nil, before: nil, limit: 10).map(\.id) == ["b"])
             let newest = try await store.jobs(state: nil, function: nil, before: nil, limit: 1)
             #expect(newest.map(\.id) == ["c"])
+            // A list may have a thousand of a megabyte each.
+            #expect(newest.allSatisfy { $0.new.body.isEmpty })
+            #expect(try await store.job("c")?.job.new.body == "{}")
             #expect(
                 try await store.jobs(state: nil, function: nil, before: newest[0].number, limit: 9).map(\.id) == [
                     "b", "a",

@@ -77,7 +77,11 @@ struct TriggerTests {
     }
 
     private static func bodies(_ logic: TestLogic) async throws -> [String] {
-        try await logic.store.jobs(state: nil, function: nil, before: nil, limit: 100).reversed().map(\.new.body)
+        var bodies: [String] = []
+        for job in try await logic.store.jobs(state: nil, function: nil, before: nil, limit: 100).reversed() {
+            bodies.append(try #require(try await logic.store.job(job.id)).job.new.body)
+        }
+        return bodies
     }
 
     private static func readAll(_ consumer: TriggerConsumer) async throws {

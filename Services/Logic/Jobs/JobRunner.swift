@@ -93,7 +93,8 @@ struct JobRunner: Sendable {
                 // No function takes all the slots: a slow one would hold up the others.
                 let now = clock()
                 let taken = try await store.lease(
-                    free.count, running: free.running, functionMax: max(1, slots.count / 2), now: now)
+                    free.count, running: free.running, functionMax: max(1, slots.count / 2),
+                    inHand: slots.leases.map(\.id), now: now)
                 for job in taken.died { died(job) }
                 for lease in taken.leases { begin(lease) }
                 if taken.leases.isEmpty { return taken.next.flatMap { $0 - now < poll ? $0 : nil } }

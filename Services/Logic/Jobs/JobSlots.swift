@@ -46,7 +46,7 @@ final class JobSlots: Sendable {
 
     func end(_ lease: JobLease) {
         let idle = state.withLock { state -> [AsyncStream<Never>.Continuation] in
-            state.running[lease.id] = nil
+            if state.running[lease.id]?.fence == lease.fence { state.running[lease.id] = nil }
             guard state.running.isEmpty else { return [] }
             defer { state.idle = [] }
             return state.idle

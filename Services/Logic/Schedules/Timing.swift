@@ -9,6 +9,10 @@ enum Timing: Sendable, Equatable {
     /// Seconds of an interval; a minute and more is what five fields say.
     private static let intervalSeconds: ClosedRange<Int64> = 1...59
 
+    /// How far back the last time is looked for first, and by how much more each time.
+    private static let spanMin = Duration.seconds(3_600)
+    private static let spanFactor = 32
+
     /// - Parameter cron: five fields, or `30 seconds`.
     init(_ cron: String, zone: Zone) throws(CronExpression.Fault) {
         let words = cron.split(separator: " ")
@@ -38,6 +42,15 @@ enum Timing: Sendable, Equatable {
             return max(due, Moment(seconds: CivilMinute.floorDivision(now.seconds, seconds).quotient * seconds))
         }
         var latest = due
+        // From a little before now on, or else from longer before: nobody wants to count the minutes of years.
+        var span = Self.spanMin
+        while now - span > due {
+            if let next = next(after: now - span), next <= now {
+                latest = next
+                break
+            }
+            span *= Self.spanFactor
+        }
         while let next = next(after: latest), next <= now { latest = next }
         return latest
     }

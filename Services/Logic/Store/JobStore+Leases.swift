@@ -11,15 +11,19 @@ extension JobStore {
     /// - Parameters:
     ///   - count: at most so many.
     ///   - running: how many jobs of each function run here; none gets more than `functionMax`.
+    ///   - inHand: jobs that run here. Their leases may have run out while this process slept, but nobody else runs them.
     /// - Returns: `next` is when the next one is due, where none was.
     func lease(
-        _ count: Int, running: [String: Int], functionMax: Int, now: Moment
+        _ count: Int, running: [String: Int], functionMax: Int, inHand: [String] = [], now: Moment
     ) async throws -> (leases: [JobLease], died: [Job], next: Moment?) {
         guard count > 0 else { return ([], [], nil) }
         return try await database.write { session in
             let full = running.filter { $0.value >= functionMax }.keys.sorted()
-            let others =
-                full.isEmpty ? "" : "and function not in (\(full.indices.map { "$\($0 + 2)" }.joined(separator: ", ")))"
+            func list(_ count: Int, from first: Int) -> String {
+                (first..<first + count).map { "$\($0)" }.joined(separator: ", ")
+            }
+            var others = full.isEmpty ? "" : "and function not in (\(list(full.count, from: 2)))"
+            if !inHand.isEmpty { others += " and id not in (\(list(inHand.count, from: 2 + full.count)))" }
             let due = try session.query(
                 """
                 select id, fence, function, attempt, attempts_max from jobs j where due_at <= $1 \(others) \
@@ -27,7 +31,7 @@ extension JobStore {
                 and e.due_at is not null) \
                 order by due_at, number limit \(Self.candidatesMax)\
                 \(session.engine == .postgres ? " for update of j skip locked" : "")
-                """, [.integer(now.microseconds)] + full.map { .text($0) })
+                """, [.integer(now.microseconds)] + (full + inHand).map { .text($0) })
             var (leases, died, running): ([JobLease], [Job], [String: Int]) = ([], [], running)
             for row in due where leases.count < count {
                 guard let id = row[0].textValue, let fence = row[1].integerValue, let function = row[2].textValue,
