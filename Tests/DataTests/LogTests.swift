@@ -80,6 +80,33 @@ struct LogTests {
         }
     }
 
+    /// Also where only a trigger had named it, which is gone now: there it was never shown.
+    @Test("What is in the log of a table that is not published now is nobody's to see", arguments: engines)
+    func unpublished(_ engine: DatabaseEngine) async throws {
+        try await TestEngine.with(engine, migrations: [Self.migration], users: []) { engine in
+            #expect(await engine.send("POST", "/note", as: .service, #"{"id":1}"#).status == 201)
+            let entry = try #require(try await engine.logged().last)
+            func isSeen() async throws -> Bool {
+                let feed = try await engine.rows.describeFeed(schema: "", table: "", deadline: nil)
+                let question = VisibilityQuestion(
+                    stream: LogStream.rows, epoch: feed.epoch, sequences: [entry.sequence],
+                    claimSets: [RequestSession(role: "service_role")], deadline: nil)
+                return try await engine.rows.visible(question).changes.contains { $0.visible.bytes.contains { $0 != 0 } }
+            }
+            #expect(try await isSeen())
+            var files = [
+                MigrationFile(version: "20260101000000", fileName: "20260101000000_test.sql", sql: Self.migration)
+            ]
+            for (number, verb) in ["drop", "add"].enumerated() {
+                let version = "2026010100000\(number + 1)"
+                let sql = "alter publication supabase_realtime \(verb) table note;"
+                files.append(MigrationFile(version: version, fileName: "\(version)_more.sql", sql: sql))
+                _ = try await engine.rows.migrate(files, requiresRowSecurity: false)
+                #expect(try await isSeen() == (verb == "add"))
+            }
+        }
+    }
+
     @Test("A refused write leaves no entry, a repeated one leaves one", arguments: engines)
     func refusedAndRepeated(_ engine: DatabaseEngine) async throws {
         try await TestEngine.with(engine, migrations: [Self.migration]) { engine in

@@ -9,7 +9,7 @@ extension PostgresEngine {
         let catalog = schema.catalog
         let version = catalog.version
         var visibility = PostgresVisibility(
-            question: question, roles: requestRoles, hidden: captured.subtracting(catalog.publication))
+            question: question, roles: requestRoles, published: catalog.publication)
         visibility = try await administration.read(deadline: question.deadline) { [visibility] session in
             var visibility = visibility
             try visibility.readLog(session)
@@ -59,7 +59,7 @@ struct PostgresVisibility: Sendable {
     /// Roles that requests may take.
     let roles: Set<String>
     /// Tables that are logged for triggers alone.
-    let hidden: Set<QualifiedName>
+    let published: Set<QualifiedName>
     private var entries: [LoggedChange.Found] = []
     private var rights: [QualifiedName: Rights] = [:]
     /// By claim set, the positions of the changes that the policies let through.
@@ -70,14 +70,14 @@ struct PostgresVisibility: Sendable {
         var standings: [String: ReadStanding]
     }
 
-    init(question: VisibilityQuestion, roles: Set<String>, hidden: Set<QualifiedName>) {
+    init(question: VisibilityQuestion, roles: Set<String>, published: Set<QualifiedName>) {
         self.question = question
         self.roles = roles
-        self.hidden = hidden
+        self.published = published
     }
 
     mutating func readLog(_ session: DatabaseSession) throws {
-        entries = try LoggedChange.read(question, hidden: hidden, session)
+        entries = try LoggedChange.read(question, published: published, session)
     }
 
     // MARK: Rights

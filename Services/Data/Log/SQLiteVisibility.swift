@@ -7,9 +7,8 @@ import MartletSQL
 extension SQLiteEngine {
     package func visible(_ question: VisibilityQuestion) async throws -> VisibilityAnswer {
         let schema = snapshot
-        let hidden = writer.captured.subtracting(schema.catalog.publication)
         return try await database.read(deadline: question.deadline) { session in
-            var visibility = SQLiteVisibility(schema: schema, hidden: hidden, question: question, session: session)
+            var visibility = SQLiteVisibility(schema: schema, question: question, session: session)
             return VisibilityAnswer(schemaVersion: schema.catalog.version, changes: try visibility.answer())
         }
     }
@@ -19,8 +18,6 @@ extension SQLiteEngine {
 /// tables that policies read) is what stands now, so that a right that was taken away no longer shows anything.
 struct SQLiteVisibility {
     private let schema: SQLiteSchema
-    /// Tables that are logged for triggers alone.
-    private let hidden: Set<QualifiedName>
     private let question: VisibilityQuestion
     private let session: DatabaseSession
     private var standings: [Pair<String>: ReadStanding] = [:]
@@ -31,17 +28,14 @@ struct SQLiteVisibility {
         var caller: Caller
     }
 
-    init(
-        schema: SQLiteSchema, hidden: Set<QualifiedName>, question: VisibilityQuestion, session: DatabaseSession
-    ) {
+    init(schema: SQLiteSchema, question: VisibilityQuestion, session: DatabaseSession) {
         self.schema = schema
-        self.hidden = hidden
         self.question = question
         self.session = session
     }
 
     mutating func answer() throws -> [ChangeVisibility] {
-        let entries = try LoggedChange.read(question, hidden: hidden, session)
+        let entries = try LoggedChange.read(question, published: schema.catalog.publication, session)
         var answers: [ChangeVisibility] = []
         for (sequence, entry) in zip(question.sequences, entries) {
             var answer = ChangeVisibility(sequence, claimSets: question.claimSets.count)

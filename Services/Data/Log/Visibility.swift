@@ -117,10 +117,10 @@ struct LoggedChange: Sendable {
         case gone
     }
 
-    /// Reads the entries of a question, one result for each sequence. Changes of `hidden` tables are nobody's to
-    /// see.
+    /// Reads the entries of a question, one result for each sequence. Changes of tables that are not `published` now
+    /// are nobody's to see: a trigger alone may have asked for them, or they were taken out.
     static func read(
-        _ question: VisibilityQuestion, hidden: Set<QualifiedName>, _ session: DatabaseSession
+        _ question: VisibilityQuestion, published: Set<QualifiedName>, _ session: DatabaseSession
     ) throws -> [Found] {
         let entries = try TableLog.entries(
             question.stream, epoch: question.epoch, at: question.sequences, session)
@@ -128,7 +128,7 @@ struct LoggedChange: Sendable {
         return question.sequences.map { sequence in
             guard let entry = bySequence[sequence] else { return .gone }
             let change = LoggedChange(type: entry.type, headers: entry.headers, body: entry.body)
-            guard let change, !hidden.contains(change.relation) else { return .other }
+            guard let change, published.contains(change.relation) else { return .other }
             return .change(change)
         }
     }
