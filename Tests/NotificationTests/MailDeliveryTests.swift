@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletAccessTokens
 import MartletDatabase
 import MartletJSON
 import MartletSMTP
@@ -129,6 +130,48 @@ struct MailDeliveryTests {
             try await mail.deliverAll()
             #expect(mail.transport.attempts.count == 2)
             #expect(Set(mail.transport.attempts.map(\.messageID)).count == 1)
+        }
+    }
+
+    @Test("What the server took is not sent again because the database was away", arguments: MailFixture.engines)
+    func settles(engine: DatabaseEngine) async throws {
+        try await MailFixture.with(engine) { mail in
+            try await mail.accept()
+            let database = mail.database
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                let (taken, isTaken) = AsyncStream.makeStream(of: Void.self)
+                mail.transport.during {
+                    try await database.write { try $0.executeScript("alter table deliveries rename to away") }
+                    isTaken.finish()
+                }
+                group.addTask {
+                    for await _ in taken {}
+                    try await Task.sleep(for: .milliseconds(400))
+                    try await database.write { try $0.executeScript("alter table away rename to deliveries") }
+                }
+                group.addTask { _ = try await mail.deliverer.deliverOne() }
+                try await group.waitForAll()
+            }
+            #expect(try await mail.column("state") == .text("sent"))
+            mail.clock.advance(by: .seconds(3_600))
+            try await mail.deliverAll()
+            #expect(mail.transport.attempts.count == 1)
+        }
+    }
+
+    @Test("A mail that no key opens waits for the key and is not thrown away", arguments: MailFixture.engines)
+    func sealed(engine: DatabaseEngine) async throws {
+        try await MailFixture.with(engine) { mail in
+            try await mail.accept()
+            let other = mail.deliverer(of: MailStore(database: mail.database, keys: EncryptionKeys()))
+            #expect(try await other.deliverOne())
+            #expect(try await mail.column("state") == .text("queued"))
+            #expect(mail.metrics.failures.value == 1)
+            #expect(mail.transport.attempts.isEmpty)
+            mail.clock.advance(by: MailLimits.pauses[0])
+            try await mail.deliverAll()
+            #expect(mail.transport.attempts.count == 1)
+            #expect(try await mail.column("state") == .text("sent"))
         }
     }
 

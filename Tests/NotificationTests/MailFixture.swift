@@ -72,6 +72,13 @@ struct MailFixture: Sendable {
             location: .postgres(url: url), poolSize: 4, startupStatements: ["set search_path = \(name)"])
     }
 
+    /// Another deliverer of the same rows.
+    func deliverer(of store: MailStore) -> MailDeliverer {
+        MailDeliverer(
+            store: store, transport: transport, sender: deliverer.sender, width: 1, timeout: deliverer.timeout,
+            metrics: metrics, logger: deliverer.logger, clock: { clock.now })
+    }
+
     @discardableResult
     func accept(_ to: String = "ada@example.org", key: String = "k1") async throws -> MailStore.Accepted {
         try await desk.accept(

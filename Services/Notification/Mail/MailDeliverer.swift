@@ -12,6 +12,8 @@ internal import MartletWire
 struct MailDeliverer: Sendable {
     /// Pause after a failure of the database.
     private static let storePause = Duration.seconds(1)
+    /// Pause between attempts to write down how a delivery ended.
+    private static let settlePause = Duration.milliseconds(250)
     /// Longest sleep, so that an event that got lost costs no more.
     private static let sleepMax = Duration.seconds(30)
 
@@ -95,8 +97,15 @@ struct MailDeliverer: Sendable {
             _ = try await store.finish(lease, .dead("the recipient is no address"), now: clock())
             return true
         }
+        guard let content = lease.content else {
+            // The key may come back; what was accepted is not thrown away before its time.
+            let outcome = SMTPOutcome.failed("the key that sealed it is not in keys/encryption")
+            let ending = Self.ending(of: lease, outcome, now: now)
+            note(lease, outcome, ending, isOurs: try await store.finish(lease, ending, now: now))
+            return true
+        }
         let message = MailMessage(
-            id: lease.id, messageID: lease.messageID, from: sender, to: recipient, content: lease.content,
+            id: lease.id, messageID: lease.messageID, from: sender, to: recipient, content: content,
             date: lease.createdAt / 1_000_000, requestID: lease.trace.requestID)
         // Cancelling must not cut an attempt off between the server's word and ours.
         let (transport, store, clock) = (transport, store, clock)
@@ -107,12 +116,26 @@ struct MailDeliverer: Sendable {
             let outcome = await transport.send(message)
             let now = clock()
             let ending = Self.ending(of: lease, outcome, now: now)
-            return (outcome, ending, try await store.finish(lease, ending, now: now))
+            return (outcome, ending, try await Self.settle(lease, ending, in: store, until: until, clock))
         }
         // Awaited on the spot.
         let (outcome, ending, isOurs) = try await ended.value
         note(lease, outcome, ending, isOurs: isOurs)
         return true
+    }
+
+    /// Writes down how an attempt ended, for as long as the lease holds: what the server has taken must not go out a
+    /// second time because the database was away for a moment (D38).
+    private static func settle(
+        _ lease: MailStore.Lease, _ ending: MailStore.Ending, in store: MailStore, until: Int64,
+        _ clock: @Sendable () -> Int64
+    ) async throws -> Bool {
+        while true {
+            do { return try await store.finish(lease, ending, now: clock()) } catch {
+                guard clock() < until else { throw error }
+                try? await Task.sleep(for: settlePause)
+            }
+        }
     }
 
     /// What an outcome means for the delivery.

@@ -44,7 +44,8 @@ struct MailStore: Sendable {
         let messageID: String
         let template: String
         let createdAt: Int64
-        let content: MailContent
+        /// Nil when none of our keys opens it.
+        let content: MailContent?
         /// Somebody began an attempt and never said how it ended.
         let isTakenOver: Bool
         let trace: TraceContext
@@ -105,15 +106,6 @@ struct MailStore: Sendable {
                 """, [.integer(now)])
             guard let row = rows.first, let id = row[0].textValue else { return nil }
             let isTakenOver = row[1].textValue == "sending"
-            guard let content = try Self.content(row[8].textValue, of: id, keys) else {
-                // The key that sealed it is gone: nobody can ever read it again.
-                try session.execute(
-                    """
-                    update deliveries set state = 'dead', content = null, last_error = 'the content cannot be read', \
-                    finished_at = $2 where id = $1
-                    """, [.text(id), .integer(now)])
-                return nil
-            }
             let fence = (row[2].integerValue ?? 0) + 1
             try session.execute(
                 """
@@ -123,7 +115,8 @@ struct MailStore: Sendable {
             return Lease(
                 id: id, fence: fence, attempts: (row[3].integerValue ?? 0) + 1, recipient: row[4].textValue ?? "",
                 messageID: row[5].textValue ?? "", template: row[6].textValue ?? "",
-                createdAt: row[7].integerValue ?? 0, content: content, isTakenOver: isTakenOver,
+                createdAt: row[7].integerValue ?? 0, content: Self.content(row[8].textValue, of: id, keys),
+                isTakenOver: isTakenOver,
                 trace: TraceContext(line: row[9].textValue ?? ""))
         }
     }
@@ -186,7 +179,7 @@ struct MailStore: Sendable {
 
     private static func context(_ id: String) -> String { "deliveries/\(id)" }
 
-    private static func content(_ sealed: String?, of id: String, _ keys: EncryptionKeys) throws -> MailContent? {
+    private static func content(_ sealed: String?, of id: String, _ keys: EncryptionKeys) -> MailContent? {
         guard let sealed, let bytes = try? keys.open(sealed, context: context(id)),
             let document = try? JSONValue(parsing: bytes)
         else { return nil }
