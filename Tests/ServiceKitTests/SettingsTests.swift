@@ -127,6 +127,28 @@ struct SettingsTests {
         #expect(settings[\.process.mode] == .development)
     }
 
+    @Test(
+        "Production whose addresses must be confirmed needs a server for the mails",
+        arguments: [(true, "production", false), (true, "development", true), (false, "production", true)])
+    func confirmations(asked: Bool, mode: String, isFine: Bool) throws {
+        let text = "[auth.email]\nenable_confirmations = \(asked)"
+        let environment = ["MARTLET_ENV": mode]
+        if isFine {
+            _ = try resolve(text, environment: environment, services: [.notification])
+        } else {
+            let error = try #require(throws: SettingsError.self) {
+                try resolve(text, environment: environment, services: [.notification])
+            }
+            #expect(
+                error.problems == [
+                    "martlet.notification.smtp_host: required in production with auth.email.enable_confirmations, "
+                        + "since nobody could confirm an address"
+                ])
+        }
+        let mail = ["MARTLET_NOTIFICATION_SMTP_HOST": "mail.test", "MARTLET_NOTIFICATION_SMTP_FROM": "a@mail.test"]
+        _ = try resolve(text, environment: environment.merging(mail) { $1 }, services: [.notification])
+    }
+
     @Test("A relative data directory in the file begins at the project folder")
     func dataDirectory() throws {
         let settings = try resolve("[martlet]\ndata_dir = \"state\"")

@@ -37,7 +37,8 @@ package struct AuthSettings: Sendable {
         "auth.email.enable_signup", true, aliases: ["AUTH_EMAIL_ENABLED"], readers: [.auth],
         "Whether e-mail and password may be used.")
     package let emailNeedsConfirmation = Setting<Bool>(
-        "auth.email.enable_confirmations", false, readers: [.auth], "Whether an address must be confirmed by a mail.")
+        "auth.email.enable_confirmations", false, readers: [.auth, .notification],
+        "Whether an address must be confirmed by a mail. In production it needs `martlet.notification.smtp_host`.")
     package let emailGap = Setting<Duration>(
         "auth.email.max_frequency", .seconds(60), in: .zero...(.seconds(86_400)), aliases: ["AUTH_EMAIL_GAP"],
         readers: [.auth], "Shortest time between two mails of one purpose to one address.")

@@ -156,6 +156,14 @@ package struct SettingsResolver: Sendable {
         if services.contains(.notification), settings[\.mail.host] != nil, settings[\.mail.from] == nil {
             problems.append("martlet.notification.smtp_from: required with martlet.notification.smtp_host")
         }
+        // Asked of who would send them: the host may be set for that process alone.
+        if services.contains(.notification), settings[\.process.mode] == .production,
+            settings[\.auth.emailNeedsConfirmation], settings[\.mail.host] == nil
+        {
+            problems.append(
+                "martlet.notification.smtp_host: required in production with auth.email.enable_confirmations, "
+                    + "since nobody could confirm an address")
+        }
         let table = SettingsTable.shared
         var takenBy: [Int: String] = [:]
         var ports: [Setting<Int>] = services.contains(.edge) ? [table.edge.port] : []
