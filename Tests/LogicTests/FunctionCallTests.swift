@@ -95,7 +95,7 @@ struct FunctionCallTests {
     @Test("An upstream that does not answer is told of in the contract's words", arguments: failures)
     func fails(answer: String?, code: FunctionFailure.Code) async throws {
         let upstream = try await TestUpstream { _ in answer }
-        let calls = try calls("http://127.0.0.1:\(upstream.port)", "idle_timeout = \"300ms\"")
+        let calls = try calls("http://127.0.0.1:\(upstream.port)", "idle_timeout = \"\(answer == "" ? "300ms" : "8s")\"")
         let failure = await send(calls)
         guard case .failure(let failure) = failure else { return #expect(Bool(false), "it answered") }
         #expect(failure.code == code)

@@ -157,7 +157,8 @@ struct JobRunnerTests {
                 return FunctionResponse(status: 200, headers: [], body: ByteBuffer())
             }
             try await logic.add("a")
-            try await Self.run(logic, functions) { runner in
+            // One slot, so that nothing begins before it drains either.
+            try await Self.run(logic, functions, slots: 1) { runner in
                 try await eventually { functions.requests.count == 1 }
                 try await logic.add("b")
                 if isPatient {

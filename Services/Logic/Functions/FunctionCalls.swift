@@ -41,8 +41,13 @@ final class FunctionCalls: FunctionCaller {
             let gate = gate(of: entry)
             let deadline = min(deadline, started + entry.totalTimeout)
             try await gate.enter(until: deadline)
-            defer { gate.leave() }
+            #if !MUTANT_FUNCTION_TURN_KEPT
+                defer { gate.leave() }
+            #endif
             var response = try await answer(entry, request, deadline: deadline)
+            #if MUTANT_FUNCTION_TURN_KEPT
+                gate.leave()
+            #endif
             response.headers = HopByHop.removed(from: response.headers, and: Self.notAnswered)
             metrics.note(code: nil, since: started)
             return response

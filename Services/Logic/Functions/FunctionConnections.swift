@@ -38,9 +38,13 @@ final class FunctionConnections: Sendable {
                 return try await exchange(request, on: connection, idleTimeout, deadline)
             } catch {
                 let isRead = request.method == "GET" || request.method == "HEAD"
-                guard error.reason == .closed, !error.wasDelivered || isRead && !error.hasAnswerBegun else {
-                    throw error
-                }
+                #if MUTANT_FUNCTION_DELIVERED_REPEATED
+                    guard error.reason == .closed, !error.hasAnswerBegun || isRead else { throw error }
+                #else
+                    guard error.reason == .closed, !error.wasDelivered || isRead && !error.hasAnswerBegun else {
+                        throw error
+                    }
+                #endif
             }
         }
         return try await exchange(request, on: try await connect(until: deadline), idleTimeout, deadline)
