@@ -89,6 +89,39 @@ def test_nobody_sets_a_total_or_places_an_empty_order(example, everything, ada):
     assert (status, error["code"]) == (409, "order_is_empty")
 
 
+def test_lines_of_a_placed_order_stay_as_they_are(example, everything, ada):
+    item = product(everything, 10, "2.00")
+    placed, draft = drafts(everything, user_id(ada), item, [2, 1])
+    assert place(example, ada, placed)[0] == 200
+    token = ada.auth.get_session().access_token
+    line = f"/rest/v1/order_lines?order_id=eq.{placed}"
+    more = {"order_id": placed, "line_no": 2, "product_id": item["id"], "quantity": 1, "unit_price": "2.00"}
+    shown = {"Prefer": "return=representation"}
+
+    status, _, error = call(example, "POST", "/rest/v1/order_lines", more, token=token)
+    assert (status, error["code"]) == (403, "42501")
+    for method, body in [("PATCH", {"quantity": 9}), ("PATCH", {"order_id": draft, "line_no": 7}), ("DELETE", None)]:
+        assert call(example, method, line, body, token=token, headers=shown)[::2] == (200, [])
+    # Nor does a line of a draft become one of a placed order.
+    status, _, error = call(example, "PATCH", f"/rest/v1/order_lines?order_id=eq.{draft}",
+                            {"order_id": placed, "line_no": 2}, token=token)
+    assert (status, error["code"]) == (403, "42501")
+    lines = everything.table("order_lines").select("order_id,line_no,quantity").in_("order_id", [placed, draft]) \
+        .order("quantity").execute().data
+    assert lines == [{"order_id": draft, "line_no": 1, "quantity": 1}, {"order_id": placed, "line_no": 1, "quantity": 2}]
+
+    # Of a draft they may change, and of an order that is a draft again.
+    assert place(example, ada, placed, "draft")[0] == 200
+    assert stock_of(everything, item) == 10
+    for order in (placed, draft):
+        rows = call(example, "PATCH", f"/rest/v1/order_lines?order_id=eq.{order}", {"quantity": 3}, token=token,
+                    headers=shown)[2]
+        assert [row["quantity"] for row in rows] == [3]
+    assert place(example, ada, placed)[2][0]["total"] == 6
+    assert stock_of(everything, item) == 7
+    assert call(example, "DELETE", f"/rest/v1/order_lines?order_id=eq.{draft}", None, token=token)[0] == 204
+
+
 def test_five_hundred_buyers_of_a_hundred_things(example, everything, ada):
     """Exactly a hundred are sold, the stock is 0, and the total of every order is right."""
     item = product(everything, STOCK, "1.10")

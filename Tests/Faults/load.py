@@ -129,8 +129,15 @@ class Writer(Worker):
         self.orders[row["id"]] = row
         self.lines[row["id"]] = {}
 
+    def drafts(self) -> list[str]:
+        """Orders whose lines may still change."""
+        return [order for order, row in self.orders.items() if row["status"] == "draft"]
+
     def add_lines(self):
-        order = self.random.choice(list(self.orders))
+        drafts = self.drafts()
+        if not drafts:
+            return self.add_order()
+        order = self.random.choice(drafts)
         first = 1000 * self.steps
         rows = [{"order_id": order, "line_no": first + offset, "product_id": self.random.randint(1, self.products),
                  "quantity": self.random.randint(1, 99), "unit_price": f"{self.random.randint(0, 99999) / 100:.2f}"}
@@ -149,9 +156,10 @@ class Writer(Worker):
         self.journal.ledger.acknowledge([("orders", order, self.orders[order])])
 
     def remove_line(self):
-        order = self.random.choice(list(self.orders))
-        if not self.lines[order]:
+        orders = [order for order in self.drafts() if self.lines[order]]
+        if not orders:
             return
+        order = self.random.choice(orders)
         line = self.random.choice(list(self.lines[order]))
         self.write("DELETE", f"order_lines?order_id=eq.{order}&line_no=eq.{line}", None, 204)
         self.journal.ledger.acknowledge([("order_lines", f"{order}/{line}", None)])
