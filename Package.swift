@@ -106,6 +106,10 @@ let package = Package(
                 serviceLifecycle, unixSignals,
             ], path: "Shared/ServiceKit", swiftSettings: settings),
 
+        // For tests alone.
+        .target(
+            name: "MartletTestKit", dependencies: ["MartletDatabase"], path: "Shared/TestKit", swiftSettings: settings),
+
         // The command line: the five services in one process or in five, keys, status.
         .target(
             name: "MartletCommand",
@@ -124,7 +128,7 @@ let package = Package(
             "Auth",
             [
                 "MartletAccessTokens", "MartletAuth", "MartletBus", "MartletDatabase", "MartletJSON",
-                "MartletServiceKit", "MartletWire", nioCore,
+                "MartletServiceKit", "MartletTestKit", "MartletWire", nioCore,
             ]),
         tests("Bus", ["CZeroMQ", "MartletBus", "MartletWire", nioCore]),
         tests(
@@ -142,14 +146,13 @@ let package = Package(
             "Logic",
             [
                 "MartletAccessTokens", "MartletBus", "MartletDatabase", "MartletJSON", "MartletLogic",
-                "MartletServiceKit",
-                "MartletWire", logging, nioCore, nioHTTP1, nioPosix,
+                "MartletServiceKit", "MartletTestKit", "MartletWire", logging, nioCore, nioHTTP1, nioPosix,
             ]),
         tests(
             "Notification",
             [
                 "MartletAccessTokens", "MartletBus", "MartletDatabase", "MartletJSON", "MartletNotification",
-                "MartletSMTP", "MartletServiceKit", "MartletWire", logging, nioCore,
+                "MartletSMTP", "MartletServiceKit", "MartletTestKit", "MartletWire", logging, nioCore,
             ]),
         tests(
             "ServiceKit",

@@ -5,6 +5,7 @@ import MartletAccessTokens
 import MartletAuth
 import MartletDatabase
 import MartletJSON
+import MartletTestKit
 import MartletWire
 import Synchronization
 import Testing
@@ -13,8 +14,7 @@ import Testing
 struct TestAuth: Sendable {
     static let issuer = "http://localhost:8000/auth/v1"
     static let password = "correct horse battery staple"
-    /// Both engines; `compose/scripts/test.sh` starts PostgreSQL and names it, without which its tests fail.
-    static let engines: [DatabaseEngine] = [.sqlite, .postgres]
+    static let engines = TestDatabase.engines
 
     let authority: Authority
     let database: Database
@@ -29,49 +29,28 @@ struct TestAuth: Sendable {
         parameters: Argon2id = Argon2id(memoryKibibytes: 64, iterations: 1, lanes: 1),
         _ body: (TestAuth) async throws -> Result
     ) async throws -> Result {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        var location = DatabaseConfiguration(location: .sqlite(path: folder.appendingPathComponent("auth.db").path))
-        if engine == .postgres { location = try await schema() }
-        let database = try Database(location)
         var configuration = AuthConfiguration(issuer: issuer)
         change(&configuration)
-        let hasher = try PasswordHasher(parameters: parameters, threads: 2)
-        let (directory, clock, observations) = (TestDirectory(), TestClock(), Observations())
-        let keys = EncryptionKeys()
-        func open() async throws -> TestAuth {
-            let authority = try await Authority(
-                configuration: configuration, database: database, directory: directory, hasher: hasher,
-                encryption: keys, clock: { clock.now }, observe: { observations.append($0) })
-            let verifier = try TokenVerifier(rules: TokenRules(issuer: issuer))
-            try verifier.replaceKeys(jwks: authority.keySet)
-            return TestAuth(
-                authority: authority, database: database, directory: directory, clock: clock,
-                observations: observations, verifier: verifier)
+        return try await TestDatabase.with(engine) { database in
+            let hasher = try PasswordHasher(parameters: parameters, threads: 2)
+            let (directory, clock, observations) = (TestDirectory(), TestClock(), Observations())
+            do {
+                let authority = try await Authority(
+                    configuration: configuration, database: database, directory: directory, hasher: hasher,
+                    encryption: EncryptionKeys(), clock: { clock.now }, observe: { observations.append($0) })
+                let verifier = try TokenVerifier(rules: TokenRules(issuer: issuer))
+                try verifier.replaceKeys(jwks: authority.keySet)
+                let result = try await body(
+                    TestAuth(
+                        authority: authority, database: database, directory: directory, clock: clock,
+                        observations: observations, verifier: verifier))
+                await hasher.close()
+                return result
+            } catch {
+                await hasher.close()
+                throw error
+            }
         }
-        do {
-            let result = try await body(try await open())
-            await hasher.close()
-            await database.close()
-            return result
-        } catch {
-            await hasher.close()
-            await database.close()
-            throw error
-        }
-    }
-
-    private static func schema() async throws -> DatabaseConfiguration {
-        let url = try #require(
-            ProcessInfo.processInfo.environment["MARTLET_TEST_POSTGRES_URL"],
-            "MARTLET_TEST_POSTGRES_URL names no server; compose/scripts/test.sh starts one")
-        let name = "auth_\(UUID().uuidString.lowercased().replacing("-", with: ""))"
-        let maker = try Database(DatabaseConfiguration(location: .postgres(url: url), poolSize: 1))
-        try await maker.write { try $0.executeScript("create schema \(name)") }
-        await maker.close()
-        return DatabaseConfiguration(
-            location: .postgres(url: url), poolSize: 4, startupStatements: ["set search_path = \(name)"])
     }
 
     // MARK: Requests

@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import MartletDatabase
 import MartletServiceKit
+import MartletTestKit
 import MartletWire
 import NIOCore
 import Synchronization
@@ -13,8 +14,7 @@ import Testing
 
 /// A fresh database of logic's, and what stands upon it.
 struct TestLogic: Sendable {
-    /// Both engines; `compose/scripts/test.sh` starts PostgreSQL and names it, without which its tests fail.
-    static let engines: [DatabaseEngine] = [.sqlite, .postgres]
+    static let engines = TestDatabase.engines
     static let start = Moment("2026-03-01T12:00:00Z") ?? Moment(seconds: 0)
 
     let database: Database
@@ -27,33 +27,10 @@ struct TestLogic: Sendable {
     static func with<Result>(_ engine: DatabaseEngine, _ body: (TestLogic) async throws -> Result) async throws
         -> Result
     {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        var location = DatabaseConfiguration(location: .sqlite(path: folder.appendingPathComponent("logic.db").path))
-        if engine == .postgres { location = try await schema() }
-        let database = try Database(location)
-        do {
+        try await TestDatabase.with(engine) { database in
             try await database.migrate(LogicSchema.migrations)
-            let result = try await body(TestLogic(database: database))
-            await database.close()
-            return result
-        } catch {
-            await database.close()
-            throw error
+            return try await body(TestLogic(database: database))
         }
-    }
-
-    private static func schema() async throws -> DatabaseConfiguration {
-        let url = try #require(
-            ProcessInfo.processInfo.environment["MARTLET_TEST_POSTGRES_URL"],
-            "MARTLET_TEST_POSTGRES_URL names no server; compose/scripts/test.sh starts one")
-        let name = "logic_\(UUID().uuidString.lowercased().replacing("-", with: ""))"
-        let maker = try Database(DatabaseConfiguration(location: .postgres(url: url), poolSize: 1))
-        try await maker.write { try $0.executeScript("create schema \(name)") }
-        await maker.close()
-        return DatabaseConfiguration(
-            location: .postgres(url: url), poolSize: 4, startupStatements: ["set search_path = \(name)"])
     }
 
     // MARK: Jobs

@@ -7,6 +7,7 @@ import MartletDatabase
 import MartletJSON
 import MartletSMTP
 import MartletServiceKit
+import MartletTestKit
 import Synchronization
 import Testing
 
@@ -14,8 +15,7 @@ import Testing
 
 /// Deliveries on a fresh database, a clock that the test sets, and a server that answers what the test says.
 struct MailFixture: Sendable {
-    /// Both engines; `compose/scripts/test.sh` starts PostgreSQL and names it, without which its tests fail.
-    static let engines: [DatabaseEngine] = [.sqlite, .postgres]
+    static let engines = TestDatabase.engines
     static let start: Int64 = 1_800_000_000_000_000
 
     let database: Database
@@ -29,14 +29,7 @@ struct MailFixture: Sendable {
     static func with<Result>(
         _ engine: DatabaseEngine, templates: MailTemplateSet? = nil, _ body: (MailFixture) async throws -> Result
     ) async throws -> Result {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        var configuration = DatabaseConfiguration(
-            location: .sqlite(path: folder.appendingPathComponent("notification.db").path))
-        if engine == .postgres { configuration = try await schema() }
-        let database = try Database(configuration)
-        do {
+        try await TestDatabase.with(engine) { database in
             let store = MailStore(database: database, keys: EncryptionKeys())
             try await store.prepare()
             let (clock, transport) = (MicrosecondClock(), FakeTransport())
@@ -51,25 +44,8 @@ struct MailFixture: Sendable {
                     metrics: metrics, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
                     clock: { clock.now }),
                 transport: transport, metrics: metrics, clock: clock)
-            let result = try await body(fixture)
-            await database.close()
-            return result
-        } catch {
-            await database.close()
-            throw error
+            return try await body(fixture)
         }
-    }
-
-    private static func schema() async throws -> DatabaseConfiguration {
-        let url = try #require(
-            ProcessInfo.processInfo.environment["MARTLET_TEST_POSTGRES_URL"],
-            "MARTLET_TEST_POSTGRES_URL names no server; compose/scripts/test.sh starts one")
-        let name = "mail_\(UUID().uuidString.lowercased().replacing("-", with: ""))"
-        let maker = try Database(DatabaseConfiguration(location: .postgres(url: url), poolSize: 1))
-        try await maker.write { try $0.executeScript("create schema \(name)") }
-        await maker.close()
-        return DatabaseConfiguration(
-            location: .postgres(url: url), poolSize: 4, startupStatements: ["set search_path = \(name)"])
     }
 
     /// Another deliverer of the same rows.
