@@ -160,7 +160,8 @@ struct WorkerTests {
     @Test("A worker that ends, or takes too much, fails its request and no later one", arguments: excesses)
     func limits(path: String, code expected: FunctionFailure.Code) async throws {
         let fixture = try fixture(
-            "cpu_time = \"300ms\"\nmemory_mebibytes = 64\nprocesses = 20\nidle_timeout = \"3s\"")
+            "cpu_time = \"300ms\"\nmemory_mebibytes = 64\nprocesses = 20\n"
+                + "idle_timeout = \"\(path == "/sleep" ? 3 : 30)s\"")
         let first = try await fixture.process()
         #expect(await code { () async throws(FunctionFailure) in try await fixture.ask(path) } == expected)
         #expect(try await fixture.process() != first)

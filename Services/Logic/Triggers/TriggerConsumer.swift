@@ -48,7 +48,7 @@ struct TriggerConsumer: Sendable {
                     pause = Self.pauseMin
                     if isDone { break }
                 } catch {
-                    logger.debug("The change log cannot be read now.", metadata: ["error.detail": "\(error)"])
+                    logger.warning("Triggers cannot read the change log now.", metadata: ["error.detail": "\(error)"])
                     try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
                     pause = min(pause * 2, Self.pauseMax)
                 }
