@@ -35,7 +35,9 @@ func service(
     [
         .target(
             name: "Martlet\(name)",
-            dependencies: ["MartletServiceKit", "MartletBus", "MartletWire", logging, serviceLifecycle] + dependencies,
+            dependencies: [
+                "MartletServiceKit", "MartletBus", "MartletTracing", "MartletWire", logging, serviceLifecycle,
+            ] + dependencies,
             path: "Services/\(name)", exclude: ["Executable"], swiftSettings: settings),
         .executableTarget(
             name: executable, dependencies: [.target(name: "Martlet\(name)"), "MartletServiceKit"],
@@ -79,6 +81,9 @@ let package = Package(
             name: "CArgon2", path: "Shared/CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         .systemLibrary(
             name: "CCurl", path: "Shared/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        // The same library, opened when it is needed; so without a flag for the linker.
+        .systemLibrary(
+            name: "CCurlLate", path: "Shared/CCurlLate", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CMalloc", path: "Shared/CMalloc"),
         .systemLibrary(name: "CProcess", path: "Shared/CProcess"),
 
@@ -95,6 +100,9 @@ let package = Package(
         .target(
             name: "MartletSQL", dependencies: ["CPgQuery", "MartletDatabase", "MartletJSON"],
             path: "Shared/SQLTranslation", swiftSettings: settingsWithC),
+        .target(
+            name: "MartletTracing", dependencies: ["CCurlLate", "MartletJSON", "MartletWire"], path: "Shared/Tracing",
+            swiftSettings: settingsWithC),
         .target(name: "MartletSMTP", dependencies: ["CCurl"], path: "Shared/SMTP", swiftSettings: settingsWithC),
         .target(
             name: "MartletAccessTokens", dependencies: ["MartletJSON", crypto], path: "Shared/AccessTokens",
@@ -102,8 +110,8 @@ let package = Package(
         .target(
             name: "MartletServiceKit",
             dependencies: [
-                "CMalloc", "MartletBus", "MartletJSON", "MartletWire", logging, nioCore, nioHTTP1, nioPosix,
-                serviceLifecycle, unixSignals,
+                "CMalloc", "MartletBus", "MartletJSON", "MartletTracing", "MartletWire", logging, nioCore, nioHTTP1,
+                nioPosix, serviceLifecycle, unixSignals,
             ], path: "Shared/ServiceKit", swiftSettings: settings),
 
         // For tests alone.
@@ -156,8 +164,12 @@ let package = Package(
             ]),
         tests(
             "ServiceKit",
-            ["MartletBus", "MartletJSON", "MartletServiceKit", "MartletWire", logging, nioCore, serviceLifecycle]),
+            [
+                "MartletBus", "MartletJSON", "MartletServiceKit", "MartletTracing", "MartletWire", logging, nioCore,
+                serviceLifecycle,
+            ]),
         tests("SQL", ["MartletDatabase", "MartletJSON", "MartletSQL"]),
+        tests("Tracing", ["MartletJSON", "MartletTracing", "MartletWire"]),
         // Runs the executables, so they have to be there.
         tests(
             "System",

@@ -5,6 +5,7 @@ internal import MartletAccessTokens
 internal import MartletBus
 internal import MartletJSON
 package import MartletServiceKit
+internal import MartletTracing
 package import MartletWire
 internal import NIOCore
 internal import NIOPosix
@@ -34,13 +35,15 @@ package final class LogicService: MartletService {
         calls = FunctionCalls(
             catalogue: catalogue, workers: workers, group: group, logger: context.logger,
             metrics: FunctionMetrics(context.metrics))
-        let jobs = try JobEngine(context, caller: calls)
+        let caller: any FunctionCaller =
+            context.tracer.isOn ? TracedCaller(caller: calls, tracer: context.tracer) : calls
+        let jobs = try JobEngine(context, caller: caller)
         self.jobs = jobs
-        let route = FunctionRoute(catalogue: catalogue, calls: calls, admin: { await jobs.answer($0, $1) })
+        let route = FunctionRoute(catalogue: catalogue, calls: caller, admin: { await jobs.answer($0, $1) })
         for method in [MethodRegistry.httpRead, MethodRegistry.httpWrite] {
             context.bus.handle(method) { await route.answer($0) }
         }
-        let decisions = RuleDecisions(functions: calls)
+        let decisions = RuleDecisions(functions: caller)
         context.bus.handle(MethodRegistry.logicDecide) { await decisions.decide($0) }
     }
 
@@ -84,7 +87,7 @@ package final class LogicService: MartletService {
         return WorkerPlan(
             project: context.project, environment: environment, deno: settings[\.logic.deno],
             searchPath: ProcessEnvironment.variables["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
-            denoFolder: "\(context.dataDirectory.path)/deno")
+            denoFolder: "\(context.dataDirectory.path)/deno", traces: FunctionTraces.variables(settings))
     }
 
     /// As long as the path of a worker's socket below the folder gets.

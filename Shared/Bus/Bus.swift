@@ -19,6 +19,7 @@ package final class Bus: Sendable {
     private let thread: BusThread
     private let node: ConfinedNode
     private let state = Mutex(State())
+    private let around: (@Sendable (InboundRequest, BusHandler) async -> OutboundReply)?
     private let nextCall = Atomic<UInt64>(1)
     package let service: ServiceName
     /// The bound endpoints, with real ports where 0 was asked for.
@@ -40,6 +41,7 @@ package final class Bus: Sendable {
         self.node = node
         self.thread = thread
         service = configuration.service
+        around = configuration.around
         (boundRequestEndpoints, boundEventEndpoints) = thread.performAndWait { _ in
             (node.value.boundRequestEndpoints, node.value.boundEventEndpoints)
         }
@@ -55,7 +57,9 @@ package final class Bus: Sendable {
     package func handle(
         _ method: Method, _ body: @escaping @Sendable (InboundRequest) async -> OutboundReply
     ) {
-        state.withLock { $0.handlers[method.id] = body }
+        let handler: BusHandler
+        if let around { handler = { await around($0, body) } } else { handler = body }
+        state.withLock { $0.handlers[method.id] = handler }
     }
 
     /// Sends a request and waits for its reply.

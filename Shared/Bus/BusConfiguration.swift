@@ -35,6 +35,8 @@ package struct BusConfiguration: Sendable {
     package var limits: BusLimits
     /// Receives notable facts on the bus thread; must be quick and must not call the bus.
     package var observer: (@Sendable (BusObservation) -> Void)?
+    /// Runs every handler, for who looks at all requests: traces. Nil, and nothing is between a request and its handler.
+    package var around: (@Sendable (InboundRequest, BusHandler) async -> OutboundReply)?
 
     package init(
         service: ServiceName, instance: String, requestEndpoints: [String] = [], eventEndpoints: [String] = [],

@@ -15,6 +15,7 @@ struct ModuleEdgesTests {
         "CPgQuery": ["Shared/SQLTranslation/"],
         "CArgon2": ["Services/Auth/"],
         "CCurl": ["Shared/SMTP/"],
+        "CCurlLate": ["Shared/Tracing/"],
         "MartletSMTP": ["Services/Notification/"],
         "NIOHTTP1": ["Services/Edge/", "Services/Logic/Functions/", "Shared/ServiceKit/"],
         "SwiftProtobuf": ["Shared/Wire/"],

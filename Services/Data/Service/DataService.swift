@@ -5,6 +5,7 @@ internal import MartletBus
 internal import MartletDatabase
 internal import MartletSQL
 package import MartletServiceKit
+import MartletTracing
 package import MartletWire
 internal import NIOCore
 internal import ServiceLifecycle
@@ -57,7 +58,8 @@ package final class DataService: MartletService {
     }
 
     package func run() async throws {
-        guard let engine = try await start() else { return }
+        guard let started = try await start() else { return }
+        let engine = traced(started)
         let rowsMax = Int64(context.settings[\.data.rowsMax])
         let handler: RestHandler
         do {
@@ -104,6 +106,12 @@ package final class DataService: MartletService {
             return opened?.engine
         }
         await engine?.close()
+    }
+
+    private func traced(_ engine: any RowEngine) -> any RowEngine {
+        guard context.tracer.isOn else { return engine }
+        let system = engine is SQLiteEngine ? "sqlite" : "postgresql"
+        return TracedEngine(engine: engine, tracer: context.tracer, system: system)
     }
 
     // MARK: Start

@@ -5,6 +5,7 @@ internal import Logging
 internal import MartletAccessTokens
 internal import MartletBus
 internal import MartletServiceKit
+internal import MartletTracing
 internal import MartletWire
 internal import NIOCore
 internal import NIOHTTP1
@@ -24,6 +25,7 @@ final class FrontDoor: EdgeResponder {
     private let accessLog: AccessLog
     private let logger: Logger
     private let metrics: EdgeMetrics
+    private let tracer: Tracer
 
     init(
         context: ServiceContext, gatekeeper: Gatekeeper, refresher: KeyRefresher, site: StaticSite,
@@ -42,6 +44,7 @@ final class FrontDoor: EdgeResponder {
         accessLog = context.settings[\.edge.accessLog]
         logger = context.logger
         self.metrics = metrics
+        tracer = context.tracer
     }
 
     func begin(_ request: EdgeRequest, _ answer: @escaping @Sendable (EdgeResponse) -> Void) -> Task<Void, Never> {
@@ -56,15 +59,21 @@ final class FrontDoor: EdgeResponder {
     }
 
     func refuse(_ error: EdgeError, target: String?, headers: HTTPHeaders?, peer: String) -> EdgeResponse {
-        var visit = Visit(headers: headers ?? [:], peer: peer, addresses: addresses)
+        var visit = Visit(
+            headers: headers ?? [:], peer: peer, addresses: addresses, target: target ?? "-", tracer: tracer)
         if let path = target.flatMap({ RequestTarget($0) })?.path { visit.route = RouteTable.match(path)?.route }
         return finish(render(error, visit), visit, method: "-", target: target ?? "-")
     }
 
     // MARK: Answering
 
+    private func visit(_ request: EdgeRequest) -> Visit {
+        Visit(
+            headers: request.headers, peer: request.peer, addresses: addresses, target: request.target, tracer: tracer)
+    }
+
     private func respond(to request: EdgeRequest) async -> EdgeResponse {
-        var visit = Visit(headers: request.headers, peer: request.peer, addresses: addresses)
+        var visit = visit(request)
         let response: EdgeResponse
         do throws(EdgeError) {
             response = try await answer(request, &visit)
@@ -76,7 +85,7 @@ final class FrontDoor: EdgeResponder {
 
     /// Lets a client have its WebSocket, or says why not (RT-01, RT-07).
     private func admit(_ request: EdgeRequest, _ target: RequestTarget, _ route: Route) async -> UpgradeAnswer {
-        var visit = Visit(headers: request.headers, peer: request.peer, addresses: addresses)
+        var visit = visit(request)
         visit.route = route
         do throws(EdgeError) {
             guard fuse.admit(visit.clientAddress, second: visit.startedSecond) else { throw .tooManyRequests }
@@ -85,6 +94,7 @@ final class FrontDoor: EdgeResponder {
                 ofKey: Self.apiKey(request, target, route), now: WallTime.now.seconds)
             guard await link.becomesReady() else { throw EdgeError(.unavailable, retryAfterMilliseconds: 0) }
             metrics.note(prefix: route.prefix, status: 101, since: visit.started)
+            visit.endSpan(status: 101, method: "GET", target: request.target)
             return .socket(
                 SocketRequest(
                     query: target.query, clientAddress: visit.clientAddress,
@@ -309,6 +319,7 @@ final class FrontDoor: EdgeResponder {
             response.headers.append(("Access-Control-Expose-Headers", cors.exposed))
         }
         metrics.note(prefix: visit.route?.prefix ?? "/", status: response.status, since: visit.started)
+        visit.endSpan(status: response.status, method: method, target: target)
         if accessLog.holds(status: response.status, isRead: Self.isRead(method)) {
             let (seconds, attoseconds) = visit.started.duration(to: .now).components
             // The query may hold what is nobody's business: it stays out of the log.

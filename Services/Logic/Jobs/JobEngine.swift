@@ -108,13 +108,13 @@ final class JobEngine: Sendable {
         let store = JobStore(database: database)
         let runner = JobRunner(
             store: store, caller: caller, slots: JobSlots(Self.slots), timeout: Self.callMax, metrics: metrics,
-            logger: context.logger, clock: clock)
-        let scheduleStore = ScheduleStore(database: database)
+            logger: context.logger, tracer: context.tracer, clock: clock)
+        let scheduleStore = ScheduleStore(database: database, tracer: context.tracer)
         return Opened(
             database: database, runner: runner,
             consumer: TriggerConsumer(
                 triggers: triggers, database: database, source: BusLogSource(bus: context.bus), metrics: metrics,
-                logger: context.logger, clock: clock, wake: { runner.wake() }),
+                logger: context.logger, tracer: context.tracer, clock: clock, wake: { runner.wake() }),
             scheduler: Scheduler(
                 schedules: schedules, store: scheduleStore, metrics: metrics, logger: context.logger, clock: clock,
                 wake: { runner.wake() }),

@@ -2,6 +2,7 @@
 
 internal import Logging
 internal import MartletServiceKit
+internal import MartletTracing
 internal import MartletWire
 internal import NIOCore
 
@@ -17,6 +18,7 @@ struct JobRunner: Sendable {
     let timeout: Duration
     let metrics: JobMetrics
     let logger: Logger
+    let tracer: Tracer
     let clock: @Sendable () -> Moment
     /// How long nothing may wake it before it looks for due jobs anyway.
     let poll: Duration
@@ -30,7 +32,8 @@ struct JobRunner: Sendable {
 
     init(
         store: JobStore, caller: any FunctionCaller, slots: JobSlots, timeout: Duration, metrics: JobMetrics,
-        logger: Logger, clock: @escaping @Sendable () -> Moment = { .now }, poll: Duration = JobLimits.poll
+        logger: Logger, tracer: Tracer = .off, clock: @escaping @Sendable () -> Moment = { .now },
+        poll: Duration = JobLimits.poll
     ) {
         self.store = store
         self.caller = caller
@@ -38,6 +41,7 @@ struct JobRunner: Sendable {
         self.timeout = timeout
         self.metrics = metrics
         self.logger = logger
+        self.tracer = tracer
         self.clock = clock
         self.poll = poll
         (wakes, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -147,6 +151,22 @@ struct JobRunner: Sendable {
     }
 
     private func call(_ job: Job) async -> JobOutcome? {
+        let span = tracer.begin("process \(job.new.function)", .consumer, in: job.new.trace)
+        // Without a span of ours an attempt is still a place of its own.
+        let outcome = await call(job, in: span.isRecording ? span.context : job.new.trace.child())
+        let error = outcome.map { $0.isSuccess ? nil : $0.status.map { String($0) } ?? "no_answer" } ?? "given_up"
+        span.end(error: error) { attributes in
+            attributes.set(.messagingSystem, "martlet")
+            attributes.set(.messagingOperation, "process")
+            attributes.set(.messagingOperationType, "process")
+            attributes.set(.messagingDestination, job.new.function)
+            attributes.set(.messagingMessage, job.id)
+            attributes.set(.attempt, job.attempt)
+        }
+        return outcome
+    }
+
+    private func call(_ job: Job, in trace: TraceContext) async -> JobOutcome? {
         var headers = job.new.headers
         if !headers.contains(where: { $0.name == "content-type" }) {
             headers.append(HTTPField("content-type", "application/json"))
@@ -157,7 +177,7 @@ struct JobRunner: Sendable {
         ]
         let request = FunctionRequest(
             method: "POST", target: "/\(job.new.function)", headers: headers, body: ByteBuffer(string: job.new.body),
-            trace: job.new.trace.child())
+            trace: trace)
         do throws(FunctionFailure) {
             let response = try await caller.call(job.new.function, request, deadline: .now + timeout)
             var outcome = JobOutcome(status: Int(response.status))

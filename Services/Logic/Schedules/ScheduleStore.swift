@@ -2,10 +2,13 @@
 
 internal import MartletDatabase
 internal import MartletJSON
+internal import MartletTracing
+internal import MartletWire
 
 /// When each schedule is due next.
 struct ScheduleStore: Sendable {
     let database: Database
+    var tracer = Tracer.off
 
     struct Record: Sendable, Equatable {
         let name: String
@@ -78,7 +81,18 @@ struct ScheduleStore: Sendable {
                     [.text(schedule.name)])
                 guard unfinished.isEmpty else { return .overlapped }
             }
-            try JobStore.insert(schedule.job(at: time, now: now), now: now, in: session)
+            // Nobody's request: here a trace begins.
+            let span = tracer.beginTrace("schedule \(schedule.name)", .producer, .new())
+            var job = schedule.job(at: time, now: now)
+            job.trace = span.context
+            try JobStore.insert(job, now: now, in: session)
+            span.end { attributes in
+                attributes.set(.messagingSystem, "martlet")
+                attributes.set(.messagingOperation, "create")
+                attributes.set(.messagingOperationType, "create")
+                attributes.set(.messagingDestination, schedule.function)
+                attributes.set(.messagingMessage, job.id)
+            }
             return .fired
         }
     }

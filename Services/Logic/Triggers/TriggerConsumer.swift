@@ -2,6 +2,7 @@
 
 internal import Logging
 internal import MartletDatabase
+internal import MartletTracing
 internal import MartletWire
 
 /// Makes jobs of the changes in data's log. The jobs and the place in the log change in one transaction: each change
@@ -12,6 +13,7 @@ struct TriggerConsumer: Sendable {
     let source: any LogSource
     let metrics: JobMetrics
     let logger: Logger
+    var tracer = Tracer.off
     let clock: @Sendable () -> Moment
     /// Says that jobs have come.
     let wake: @Sendable () -> Void
@@ -109,7 +111,19 @@ struct TriggerConsumer: Sendable {
             var made = 0
             func makeJobs(_ pairs: [(Trigger, LoggedChange)]) throws {
                 for (trigger, change) in pairs where !disabled.contains(trigger.name) {
-                    if try JobStore.insert(trigger.job(for: change, now: now), now: now, in: session) { made += 1 }
+                    let span = tracer.begin("trigger \(trigger.name)", .producer, in: change.trace)
+                    var job = trigger.job(for: change, now: now)
+                    job.trace = span.context
+                    let isNew = try JobStore.insert(job, now: now, in: session)
+                    guard isNew else { continue }
+                    made += 1
+                    span.end { attributes in
+                        attributes.set(.messagingSystem, "martlet")
+                        attributes.set(.messagingOperation, "create")
+                        attributes.set(.messagingOperationType, "create")
+                        attributes.set(.messagingDestination, trigger.function)
+                        attributes.set(.messagingMessage, job.id)
+                    }
                 }
             }
             #if MUTANT_TRIGGER_CURSOR_OUTSIDE

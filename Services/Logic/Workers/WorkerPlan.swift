@@ -15,6 +15,8 @@ struct WorkerPlan: Sendable {
     let searchPath: String
     /// Where Deno keeps what it has fetched.
     let denoFolder: String
+    /// What Deno needs to send spans of its own; empty when no traces are sent.
+    var traces: [String: String] = [:]
 
     /// Address space of a `process` worker as a multiple of its memory, since runtimes reserve more than they use; the
     /// watch looks at what is used.
@@ -39,6 +41,13 @@ struct WorkerPlan: Sendable {
     func command(for entry: FunctionEntry, socket: String) throws(Failure) -> WorkerCommand {
         var variables: [String: String] = ["LANG": "C.UTF-8"]
         var secrets = [environment.serviceRoleKey, environment.databaseURL].compactMap(\.self)
+        // First, so that a project may want it otherwise.
+        if case .deno = entry.kind {
+            variables.merge(traces) { _, new in new }
+            let headers = traces["OTEL_EXPORTER_OTLP_HEADERS"]?.split(separator: ",") ?? []
+            secrets += headers.compactMap { $0.split(separator: "=", maxSplits: 1).last.map { String($0) } }
+                .filter { $0.utf8.count >= Self.secretBytesMin }
+        }
         if let text = try? PosixFile.read(envFile, bytesMax: 8 << 20) {
             let own = WorkerEnvironment.parse(text)
             secrets += own.values.filter { $0.utf8.count >= Self.secretBytesMin }

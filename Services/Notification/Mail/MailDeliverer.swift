@@ -3,6 +3,7 @@
 internal import Logging
 internal import MartletSMTP
 internal import MartletServiceKit
+internal import MartletTracing
 internal import MartletWire
 
 /// Sends what is due, several at once, each attempt under a lease that is written down first (D38).
@@ -26,6 +27,7 @@ struct MailDeliverer: Sendable {
     let timeout: Duration
     let metrics: MailMetrics
     let logger: Logger
+    let tracer: Tracer
     /// Microseconds since 1970 UTC.
     let clock: @Sendable () -> Int64
     private let wakes: [AsyncStream<Void>]
@@ -33,7 +35,7 @@ struct MailDeliverer: Sendable {
 
     init(
         store: MailStore, transport: any MailTransport, sender: MailMessage.Sender, width: Int, timeout: Duration,
-        metrics: MailMetrics, logger: Logger, clock: @escaping @Sendable () -> Int64
+        metrics: MailMetrics, logger: Logger, tracer: Tracer = .off, clock: @escaping @Sendable () -> Int64
     ) {
         self.store = store
         self.transport = transport
@@ -42,6 +44,7 @@ struct MailDeliverer: Sendable {
         self.timeout = timeout
         self.metrics = metrics
         self.logger = logger
+        self.tracer = tracer
         self.clock = clock
         let streams = (0..<width).map { _ in
             AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -113,7 +116,9 @@ struct MailDeliverer: Sendable {
             #if MUTANT_MAIL_SENT_BEFORE_ACCEPTED
                 _ = try await store.finish(lease, .sent, now: clock())
             #endif
+            let span = tracer.begin("send mail", .client, in: lease.trace)
             let outcome = await transport.send(message)
+            end(span, lease, outcome)
             let now = clock()
             let ending = Self.ending(of: lease, outcome, now: now)
             return (outcome, ending, try await Self.settle(lease, ending, in: store, until: until, clock))
@@ -151,6 +156,24 @@ struct MailDeliverer: Sendable {
             guard next - lease.createdAt <= MailLimits.patience.microseconds else { return .dead(words) }
             if case .unknown = outcome { return .again(at: next, words, isUnknown: true) }
             return .again(at: next, words, isUnknown: false)
+        }
+    }
+
+    /// Nothing of the recipient, nor of what the server said of it.
+    private func end(_ span: Span, _ lease: MailStore.Lease, _ outcome: SMTPOutcome) {
+        let error: String? =
+            switch outcome {
+            case .accepted: nil
+            case .refused: "refused"
+            case .failed: "failed"
+            case .unknown: "unknown"
+            }
+        span.end(error: error) { attributes in
+            attributes.set(.messagingSystem, "smtp")
+            attributes.set(.messagingOperation, "send")
+            attributes.set(.messagingOperationType, "send")
+            attributes.set(.messagingMessage, lease.id)
+            attributes.set(.attempt, Int(lease.attempts))
         }
     }
 

@@ -7,6 +7,7 @@ internal import MartletBus
 internal import MartletDatabase
 internal import MartletJSON
 internal import MartletServiceKit
+internal import MartletTracing
 internal import MartletWire
 internal import NIOCore
 internal import Synchronization
@@ -208,7 +209,8 @@ final class Mailer: Sendable {
         let width = configuration.server == nil ? 1 : configuration.connections
         let deliverer = MailDeliverer(
             store: store, transport: transport, sender: configuration.sender, width: width,
-            timeout: configuration.timeout, metrics: metrics, logger: context.logger, clock: Self.now)
+            timeout: configuration.timeout, metrics: metrics, logger: context.logger, tracer: context.tracer,
+            clock: Self.now)
         let desk = MailDesk(
             store: store, templates: templates, domain: String(configuration.sender.address.domain), clock: Self.now)
         let opened = Opened(desk: desk, deliverer: deliverer, database: database)

@@ -2,11 +2,11 @@
 
 internal import CZeroMQ
 internal import Glibc
-internal import MartletWire
+package import MartletWire
 internal import NIOCore
 
 /// A handler of one method.
-typealias BusHandler = @Sendable (InboundRequest) async -> OutboundReply
+package typealias BusHandler = @Sendable (InboundRequest) async -> OutboundReply
 
 /// What the serving side keeps with a request.
 struct RequestWork {

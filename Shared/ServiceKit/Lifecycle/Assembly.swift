@@ -3,6 +3,7 @@
 internal import Logging
 internal import MartletBus
 package import MartletJSON
+internal import MartletTracing
 package import MartletWire
 internal import NIOCore
 internal import NIOPosix
@@ -65,25 +66,30 @@ package struct Assembly: Sendable {
             ])
         warn(processLogger)
 
-        do {
-            let (hosts, admins) = try await build(directory, thread, group)
-            try await run(hosts: hosts, admins: admins, logger: processLogger, whenReady: whenReady)
-        } catch {
-            await stop(thread, group)
+        let traces: TraceExport?
+        do { traces = try TraceExport.start(settings, logger: processLogger) } catch {
+            await stop(thread, group, nil)
             throw error
         }
-        await stop(thread, group)
+        do {
+            let (hosts, admins) = try await build(directory, thread, group, traces)
+            try await run(hosts: hosts, admins: admins, logger: processLogger, whenReady: whenReady)
+        } catch {
+            await stop(thread, group, traces)
+            throw error
+        }
+        await stop(thread, group, traces)
         _ = consume locks
     }
 
     private func build(
-        _ directory: DataDirectory, _ thread: BusThread, _ group: any EventLoopGroup
+        _ directory: DataDirectory, _ thread: BusThread, _ group: any EventLoopGroup, _ traces: TraceExport?
     ) async throws -> (hosts: [ServiceHost], admins: [AdminServer]) {
         var admins: [AdminServer] = []
         var hosts: [ServiceHost] = []
         do {
             for service in services {
-                let host = try await host(service, directory: directory, thread: thread)
+                let host = try await host(service, directory: directory, thread: thread, traces: traces)
                 hosts.append(host)
                 admins.append(try await admin(for: host.context, group: group))
             }
@@ -136,7 +142,7 @@ package struct Assembly: Sendable {
     }
 
     private func host(
-        _ type: any MartletService.Type, directory: DataDirectory, thread: BusThread
+        _ type: any MartletService.Type, directory: DataDirectory, thread: BusThread, traces: TraceExport?
     ) async throws -> ServiceHost {
         let name = type.name
         var logger = logger(for: name.rawValue)
@@ -147,6 +153,8 @@ package struct Assembly: Sendable {
         let telemetry = BusTelemetry(logger: logger, metrics: metrics)
         var configuration = BusConfiguration(
             service: name, instance: instance, observer: { telemetry.observe($0) })
+        let tracer = traces?.tracer(of: name, instance: instance, metrics: metrics) ?? .off
+        if tracer.isOn { configuration.around = BusSpans.around(tracer) }
         let endpoints: BusEndpoints
         var allowed: AllowList?
         switch topology {
@@ -182,7 +190,7 @@ package struct Assembly: Sendable {
         listeners.add("event", bus.boundEventEndpoints.joined(separator: " "))
         let context = ServiceContext(
             name: name, instance: instance, settings: settings, dataDirectory: directory, logger: logger, bus: bus,
-            readiness: readiness, metrics: metrics, listeners: listeners)
+            readiness: readiness, metrics: metrics, tracer: tracer, listeners: listeners)
         return ServiceHost(
             service: try await type.init(context), context: context,
             watcher: allowed.map {
@@ -225,7 +233,8 @@ package struct Assembly: Sendable {
         }
     }
 
-    private func stop(_ thread: BusThread, _ group: MultiThreadedEventLoopGroup) async {
+    private func stop(_ thread: BusThread, _ group: MultiThreadedEventLoopGroup, _ traces: TraceExport?) async {
+        await traces?.stop()
         thread.shutDown()
         try? await group.shutdownGracefully()
     }

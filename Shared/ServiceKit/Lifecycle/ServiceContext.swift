@@ -2,6 +2,7 @@
 
 package import Logging
 package import MartletBus
+package import MartletTracing
 package import MartletWire
 
 /// What a service gets from the process that runs it.
@@ -16,6 +17,7 @@ package struct ServiceContext: Sendable {
     package let bus: Bus
     package let readiness: Readiness
     package let metrics: MetricsRegistry
+    package let tracer: Tracer
     let listeners: Listeners
 
     package var mode: DeploymentMode { settings[\.process.mode] }

@@ -19,6 +19,8 @@ package struct Setting<Value: SettingValue>: Sendable {
     package let isInFile: Bool
     /// Further names of the environment variable, without `MARTLET_`.
     package let aliases: [String]
+    /// Names of the environment variable that other programs read too, whole.
+    package let standardNames: [String]
     /// Who reads it; empty for everybody.
     package let readers: [ServiceName]
     package let summary: String
@@ -27,7 +29,7 @@ package struct Setting<Value: SettingValue>: Sendable {
 
     package init(
         _ path: String, _ fallback: Value, range: String = "", isSecret: Bool = false, isInFile: Bool = true,
-        aliases: [String] = [], readers: [ServiceName] = [], _ summary: String,
+        aliases: [String] = [], standardNames: [String] = [], readers: [ServiceName] = [], _ summary: String,
         fault: @escaping @Sendable (Value) -> String? = { _ in nil }
     ) {
         self.path = path
@@ -36,6 +38,7 @@ package struct Setting<Value: SettingValue>: Sendable {
         self.isSecret = isSecret
         self.isInFile = isInFile
         self.aliases = aliases
+        self.standardNames = standardNames
         self.readers = readers
         self.summary = summary
         self.fault = fault
@@ -82,6 +85,7 @@ package protocol SettingDeclaration: Sendable {
     var isSecret: Bool { get }
     var isInFile: Bool { get }
     var aliases: [String] { get }
+    var standardNames: [String] { get }
     var readers: [ServiceName] { get }
     var summary: String { get }
     var typeName: String { get }
@@ -123,7 +127,7 @@ extension SettingDeclaration {
     }
 
     /// Every variable that sets it, its own first.
-    package var environmentNames: [String] { [environmentName] + aliases.map { "MARTLET_" + $0 } }
+    package var environmentNames: [String] { [environmentName] + aliases.map { "MARTLET_" + $0 } + standardNames }
 
     /// `--auth-site-url`.
     package var flag: String { "--" + shortPath.map { $0 == "." || $0 == "_" ? "-" : String($0) }.joined() }

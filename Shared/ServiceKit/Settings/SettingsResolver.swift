@@ -90,6 +90,8 @@ package struct SettingsResolver: Sendable {
         }
         for name in declaration.environmentNames {
             guard let text = environment[name] else { continue }
+            // OpenTelemetry's specification: an empty variable is one that is not set.
+            if text.isEmpty, declaration.standardNames.contains(name) { continue }
             return Settings.Entry(resolved: try declaration.resolve(.text(text)), origin: .environment(name))
         }
         if declaration.isSecret, let (name, text) = try secretFile(declaration) {

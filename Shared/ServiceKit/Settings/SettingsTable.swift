@@ -8,6 +8,7 @@ package struct SettingsTable: Sendable {
     package let process = ProcessSettings()
     package let bus = BusSettings()
     package let admin = AdminSettings()
+    package let traces = TraceSettings()
     package let edge = EdgeSettings()
     package let auth = AuthSettings()
     package let data = DataSettings()
@@ -26,6 +27,7 @@ package struct SettingsTable: Sendable {
             Group(title: "Process", declarations: Self.declarations(of: process)),
             Group(title: "Bus", declarations: Self.declarations(of: bus)),
             Group(title: "Admin port", declarations: Self.declarations(of: admin)),
+            Group(title: "Traces", declarations: Self.declarations(of: traces)),
             Group(title: "Edge", declarations: Self.declarations(of: edge)),
             Group(title: "Auth", declarations: Self.declarations(of: auth)),
             Group(title: "Data", declarations: Self.declarations(of: data)),
