@@ -72,6 +72,8 @@ url = "http://127.0.0.1:1"
 command = ["{sys.executable}", "functions/python/main.py"]
 idle_timeout = "2s"
 env = {{ GREETING = "hi" }}
+[martlet.functions.patient]
+command = ["{sys.executable}", "functions/python/main.py"]
 [martlet.functions.swift]
 command = ["functions/swift/main"]
 [martlet.functions.limited]
@@ -240,7 +242,7 @@ def test_many_slow_calls_wait_for_their_turn_and_hold_up_no_other_function(stack
     headers = bearer(stack)
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(150) as pool:
-        slow = [pool.submit(call, stack, "GET", "/python/wait", headers) for _ in range(150)]
+        slow = [pool.submit(call, stack, "GET", "/patient/wait", headers) for _ in range(150)]
         assert functions.invoke("hello", {"body": {"name": "x"}, "responseType": "json"})["message"] == "Hello x"
         assert not all(answer.done() for answer in slow)
         assert [answer.result()[0] for answer in slow] == [200] * 150
