@@ -22,6 +22,7 @@ package enum CommandLineTool {
             case .status(let flags, let services):
                 try StatusCommand(settings: settings(flags), services: services.isEmpty ? Suite.names : services).run()
             case .jobs(let flags, let options): try JobsCommand(settings: settings(flags), options: options).run()
+            case .mails(let flags, let options): try MailsCommand(settings: settings(flags), options: options).run()
             case .events(let flags, let options):
                 let command = EventsCommand(settings: try settings(flags), options: options)
                 runTask { try await command.run() }

@@ -61,7 +61,7 @@ package final class NotificationService: MartletService {
         let mailRoute = MailRoute(
             accept: { order, key, deadline async throws(MailRefusal) in
                 try await mailer.accept(order, caller: "http", key: key, deadline: deadline)
-            }, catcher: mailer.catcher)
+            }, catcher: mailer.catcher, operations: mailer.operations)
         for method in [MethodRegistry.httpRead, MethodRegistry.httpWrite] {
             context.bus.handle(method) { await Self.answer($0, route, mailRoute) }
         }

@@ -9,6 +9,7 @@ import pathlib
 import signal
 import socket
 import ssl
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -89,6 +90,13 @@ class Shop:
         with urllib.request.urlopen(f"{ports['notification']['admin']}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         return float(next(line.split()[-1] for line in lines if line.split("{")[0].split(" ")[0] == name))
+
+    def mails(self, *words: str) -> str:
+        """What `martlet mails` prints."""
+        command = [str(pathlib.Path(os.environ["MARTLET_TEST_BINARIES"]) / "martlet"), "mails", *words,
+                   "--project", str(self.stack.project)]
+        return subprocess.run(
+            command, env=self.stack.environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def stop(self):
         self.stack.stop()
@@ -233,6 +241,13 @@ def test_answers_for_now_are_tried_again_and_those_for_ever_are_not(shop, server
     time.sleep(2)
     assert set(post.taken) < set(due)
     assert sum(post.taken.values()) == 4
+    # What was given up is listed, and a command sends it again.
+    dead, = it.mails("list", "--state", "dead").splitlines()
+    assert "554" in dead and dead.split()[1] == "dead"
+    assert it.mails("retry", dead.split()[0]).split()[1] in {"queued", "sending", "sent"}
+    has(post, set(due))
+    assert it.mails("list", "--state", "dead") == "" and len(it.mails("list").splitlines()) == 5
+    assert set(post.taken.values()) == {1}
 
 
 def test_a_slow_server_gets_each_mail(shop, server):

@@ -72,12 +72,45 @@ struct MailDeliveryTests {
             mail.transport.answer(.refused("550 no such mailbox"))
             try await mail.deliverAll()
             #expect(try await mail.column("state") == .text("dead"))
-            #expect(try await mail.column("content").isNull)
             #expect(try await mail.column("last_error") == .text("550 no such mailbox"))
             try await mail.accept(key: "k2")
             try await mail.deliverAll()
             #expect(mail.metrics.sent.value == 1)
             #expect(mail.metrics.dead.value == 1)
+        }
+    }
+
+    @Test("What was given up is listed and can be sent again, with a day of patience", arguments: MailFixture.engines)
+    func retries(engine: DatabaseEngine) async throws {
+        try await MailFixture.with(engine) { mail in
+            let accepted = try await mail.accept()
+            mail.transport.answer(.refused("550 no such mailbox"))
+            try await mail.deliverAll()
+            try await mail.accept("bob@example.org", key: "k2")
+            let dead = try await mail.store.deliveries(state: "dead", limit: 10)
+            #expect(dead.map(\.id) == [accepted.id])
+            #expect(dead.first?.lastError == "550 no such mailbox" && dead.first?.recipient == "ada@example.org")
+            #expect(try await mail.store.deliveries(state: nil, limit: 10).count == 2)
+            #expect(try await mail.store.deliveries(state: nil, limit: 1).count == 1)
+
+            // Days later: a failure for now does not end it at once.
+            mail.clock.advance(by: .seconds(3 * 86_400))
+            #expect(try await mail.store.retry("none", now: mail.clock.now) == .unknown)
+            guard case .due(let due) = try await mail.store.retry(accepted.id, now: mail.clock.now) else {
+                return #expect(Bool(false), "It is not due")
+            }
+            #expect(due.state == "queued" && due.attempts == 0 && due.messageID == accepted.messageID)
+            mail.transport.answer(.accepted, .failed("no connection"))
+            try await mail.deliverAll()
+            #expect(try await mail.store.deliveries(state: "dead", limit: 10).isEmpty)
+            mail.clock.advance(by: .seconds(60))
+            try await mail.deliverAll()
+            let sent = try await mail.store.deliveries(state: "sent", limit: 10)
+            #expect(sent.count == 2)
+            #expect(mail.transport.attempts.filter { $0.messageID == accepted.messageID }.count >= 2)
+            guard case .refused = try await mail.store.retry(accepted.id, now: mail.clock.now) else {
+                return #expect(Bool(false), "It was sent twice")
+            }
         }
     }
 

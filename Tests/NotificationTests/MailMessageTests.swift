@@ -98,6 +98,35 @@ struct MailMessageTests {
     }
 
     @Test(
+        "Deliveries are for service_role; what is not known is refused",
+        arguments: [
+            ("GET", "/deliveries", "", 200), ("GET", "/deliveries", "state=dead&limit=5", 200),
+            ("GET", "/deliveries", "state=lost", 400), ("GET", "/deliveries", "limit=0", 400),
+            ("GET", "/deliveries", "limit=9999999999999999999999", 400), ("GET", "/deliveries", "order=id", 400),
+            ("POST", "/deliveries", "", 405), ("POST", "/deliveries/known/retry", "", 200),
+            ("POST", "/deliveries/sent/retry", "", 409), ("POST", "/deliveries/none/retry", "", 404),
+            ("GET", "/deliveries/known/retry", "", 405), ("POST", "/deliveries/known", "", 404),
+            ("POST", "/deliveries/known/retry/more", "", 404),
+        ])
+    func deliveries(method: String, path: String, query: String, status: UInt16) async throws {
+        let known = MailStore.Delivery(
+            id: "known", state: "queued", recipient: "a@b.example", template: "", messageID: "m", attempts: 0,
+            lastError: nil, createdAt: 0, dueAt: 0, finishedAt: nil, trace: .none)
+        var route = Self.route()
+        let head = HTTPRequestHead(method: method, path: path, query: query)
+        func ask(_ role: String) async -> MailRoute.Answer? {
+            let header = RequestHeader(principal: Principal(tokenStatus: .valid, role: role))
+            return await route.answer(header, head, body: [], deadline: .now + .seconds(5))
+        }
+        #expect(await ask("service_role")?.status == 503, "Nobody could deliver")
+        route.operations = MailRoute.Operations(
+            list: { state, limit in state == "dead" && limit == 5 ? [] : [known] },
+            retry: { $0 == "known" ? .due(known) : $0 == "sent" ? .refused("The mail was sent already") : .unknown })
+        #expect(await ask("service_role")?.status == status)
+        #expect(await ask("authenticated")?.status == 403)
+    }
+
+    @Test(
         "A body that is no mail is refused",
         arguments: [
             "", "[]", #"{"to":1}"#, #"{"to":"a@b","cc":"x"}"#, #"{"to":"a@b","variables":[]}"#,

@@ -46,7 +46,8 @@ struct UsageTests {
         arguments: [
             (["help"], "keys rotate"), (["--help"], "Usage: martlet <command>"), (["up", "--help"], "--api-port"),
             (["help", "keys"], "--json"), (["status", "-h"], "Exit status 0"), (["events", "-h"], "--into FILE"),
-            (["jobs", "--help"], "martlet jobs show|retry|cancel ID"), (["--version"], "martlet 0."),
+            (["jobs", "--help"], "martlet jobs show|retry|cancel ID"),
+            (["mails", "--help"], "martlet mails retry ID"), (["--version"], "martlet 0."),
         ])
     func help(arguments: [String], words: String) async throws {
         let (status, printed, complaints) = try await Program.run(arguments)

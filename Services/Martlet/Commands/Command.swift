@@ -13,9 +13,10 @@ enum Command: Sendable, Equatable {
     case status(CommandLineFlags, services: [ServiceName])
     case events(CommandLineFlags, EventOptions)
     case jobs(CommandLineFlags, JobsOptions)
+    case mails(CommandLineFlags, MailsOptions)
 
     /// The commands by the word that calls them.
-    enum Topic: String, Sendable, CaseIterable { case up, keys, status, events, jobs }
+    enum Topic: String, Sendable, CaseIterable { case up, keys, status, events, jobs, mails }
 
     /// Throws `StartFailure` with status `usage`.
     init(parsing arguments: some Collection<String>) throws(StartFailure) {
@@ -58,6 +59,7 @@ enum Command: Sendable, Equatable {
         }
         let events = topic == .events ? try EventOptions(taking: &arguments) : EventOptions()
         let jobs = topic == .jobs ? try JobsOptions(taking: &arguments) : nil
+        let mails = topic == .mails ? try MailsOptions(taking: &arguments) : nil
         let flags: CommandLineFlags
         do throws(CommandLineFlags.UsageError) { flags = try CommandLineFlags(arguments) } catch {
             throw StartFailure(.usage, "\(topic.rawValue): \(error.message)")
@@ -70,11 +72,12 @@ enum Command: Sendable, Equatable {
             guard topic == .up else { throw StartFailure(.usage, "\(topic.rawValue): --check-config: no such flag") }
         }
         if let jobs { return .jobs(flags, jobs) }
+        if let mails { return .mails(flags, mails) }
         return switch topic {
         case .up: .up(flags, isSeparate: isSeparate)
         case .keys: .keys(flags, rotates: rotates, isJSON: isJSON)
         case .events: .events(flags, events)
-        case .status, .jobs: .status(flags, services: services)
+        case .status, .jobs, .mails: .status(flags, services: services)
         }
     }
 

@@ -13,6 +13,7 @@ enum CommandHelp {
             case .status: status
             case .events: events
             case .jobs: jobs
+            case .mails: mails
             }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -25,6 +26,7 @@ enum CommandHelp {
         "  status        say which services are ready",
         "  events        print the changes of rows, or keep them in a file",
         "  jobs          list, show, send again or cancel calls of functions that happen later",
+        "  mails         list mails, send again what was given up",
         "  help [command]", "  --version", "",
         "The project is --project DIR, else ./supabase if it holds a config.toml, else the working directory.",
         "Exit status: 0, or 64 for wrong usage, 78 for a wrong configuration, 69 for what is taken or away,",
@@ -59,6 +61,14 @@ enum CommandHelp {
         "  --state   queued, running, done, dead or cancelled", "  show      everything about one job, as JSON",
         "  retry     send a dead or cancelled job again, or a waiting one now",
         "  cancel    end a job; if it runs, its effect may have happened",
+    ]
+
+    private static let mails = [
+        "Usage: martlet mails list [--state STATE] [--limit N] [--project DIR] [--data-dir DIR]",
+        "       martlet mails retry ID", "",
+        "Asks the suite that runs on the data directory; the newest mails come first.", "",
+        "  --state   queued, sending, sent or dead",
+        "  retry     try a mail that was given up again for a day, or a waiting one now",
     ]
 
     private static let events = [

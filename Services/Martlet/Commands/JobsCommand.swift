@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import MartletAccessTokens
 internal import MartletJSON
 internal import MartletServiceKit
-internal import MartletWire
 
 /// What `martlet jobs` is to do.
 enum JobsOptions: Sendable, Equatable {
@@ -25,36 +23,16 @@ enum JobsOptions: Sendable, Equatable {
         arguments.removeFirst()
         if word == "list" {
             self = .list(
-                state: try Self.take("--state", from: &arguments),
-                function: try Self.take("--function", from: &arguments),
-                limit: try Self.take("--limit", from: &arguments))
+                state: try AdminAddress.take("--state", of: "jobs", from: &arguments),
+                function: try AdminAddress.take("--function", of: "jobs", from: &arguments),
+                limit: try AdminAddress.take("--limit", of: "jobs", from: &arguments))
             return
         }
         guard ["show", "retry", "cancel"].contains(word) else {
             throw StartFailure(.usage, "jobs: \(word): no such word")
         }
-        guard let id = arguments.first, !id.hasPrefix("-") else {
-            throw StartFailure(.usage, "jobs: \(word): expected the id of a job")
-        }
-        // What no id holds would mean something else in an address.
-        guard id.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || Character(Unicode.Scalar($0)).isHexDigit }) else {
-            throw StartFailure(.usage, "jobs: \(id): no id of a job")
-        }
-        arguments.removeFirst()
+        let id = try AdminAddress.takeID(word, of: "jobs", from: &arguments)
         self = word == "show" ? .show(id) : word == "retry" ? .retry(id) : .cancel(id)
-    }
-
-    private static func take(_ flag: String, from arguments: inout [String]) throws(StartFailure) -> String? {
-        guard let place = arguments.firstIndex(where: { $0 == flag || $0.hasPrefix("\(flag)=") }) else { return nil }
-        var value = String(arguments.remove(at: place).dropFirst(flag.count + 1))
-        if value.isEmpty, place < arguments.count { value = arguments.remove(at: place) }
-        let isPlain = value.utf8.allSatisfy { byte in
-            byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
-                || byte < 0x80 && Character(Unicode.Scalar(byte)).isLetter
-                || byte < 0x80 && Character(Unicode.Scalar(byte)).isNumber
-        }
-        guard !value.isEmpty, isPlain else { throw StartFailure(.usage, "jobs: \(flag): needs a value") }
-        return value
     }
 }
 
@@ -62,10 +40,6 @@ enum JobsOptions: Sendable, Equatable {
 struct JobsCommand {
     let settings: Settings
     let options: JobsOptions
-
-    private static let timeout = Duration.seconds(10)
-    /// A thousand jobs with the longest of errors, and more than one job with the largest body.
-    private static let answerBytesMax = 16 << 20
 
     func run() throws(StartFailure) {
         switch options {
@@ -95,26 +69,6 @@ struct JobsCommand {
     }
 
     private func ask(_ method: String, _ path: String) throws(StartFailure) -> JSONValue {
-        let directory = DataDirectory.path(settings)
-        let listeners: JSONObject
-        do {
-            listeners =
-                PosixFile.isFolder(directory) ? try PortsFile(DataDirectory(path: directory)).read() : JSONObject()
-        } catch { throw StartFailure(.unavailable, "run/ports.json: \(error)") }
-        guard let address = listeners[ServiceName.edge.rawValue]?["http"]?.stringValue else {
-            throw StartFailure(.unavailable, "no suite runs on \(directory)")
-        }
-        let key = try KeyStore(settings).projectKeys().serviceRole
-        let edge = LocalHTTP(address: address, timeout: Self.timeout, answerBytesMax: Self.answerBytesMax)
-        let answer = edge.exchange(
-            method, "/functions/v1/_admin" + path, fields: [("apikey", key), ("Authorization", "Bearer \(key)")])
-        guard let answer, let (status, body) = LocalHTTP.parse(answer), let value = try? JSONValue(parsing: body) else {
-            throw StartFailure(.unavailable, "the edge at \(address) does not answer")
-        }
-        guard (200..<300).contains(status) else {
-            throw StartFailure(
-                status == 503 ? .unavailable : .usage, "jobs: \(value["message"]?.stringValue ?? "status \(status)")")
-        }
-        return value
+        try AdminAddress(settings: settings, command: "jobs", prefix: "/functions/v1/_admin").ask(method, path)
     }
 }

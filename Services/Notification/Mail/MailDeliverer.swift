@@ -153,7 +153,7 @@ struct MailDeliverer: Sendable {
             let pause = pauses[min(max(Int(lease.attempts) - 1, 0), pauses.count - 1)]
             let next = now + (pause * Double.random(in: 0.5...1)).microseconds
             let words = String(reason.prefix(MailLimits.errorBytesMax))
-            guard next - lease.createdAt <= MailLimits.patience.microseconds else { return .dead(words) }
+            guard next - lease.triedFrom <= MailLimits.patience.microseconds else { return .dead(words) }
             if case .unknown = outcome { return .again(at: next, words, isUnknown: true) }
             return .again(at: next, words, isUnknown: false)
         }

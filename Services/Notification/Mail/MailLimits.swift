@@ -28,6 +28,8 @@ enum MailLimits {
     static let caughtMax = 1_000
     /// Mails on the development page.
     static let listedMax = 100
+    /// Deliveries in one answer to an operator.
+    static let deliveriesMax = 1_000
     /// Of a failure's words, in bytes.
     static let errorBytesMax = 500
     /// Rows that one clean-up round removes.

@@ -25,23 +25,23 @@ struct MailRoute: Sendable {
 
     let accept: Accept
     let catcher: MailCatcher?
+    /// Nil where no mails can be sent.
+    var operations: Operations?
 
     /// Nil when the path is none of ours.
     func answer(
         _ header: RequestHeader, _ head: HTTPRequestHead, body: [UInt8], deadline: ContinuousClock.Instant
     ) async -> Answer? {
         let parts = head.path.split(separator: "/").map(String.init)
-        guard let first = parts.first, first == "mail" && parts.count == 1 || first == "mails" && parts.count <= 2
+        guard let first = parts.first,
+            first == "mail" && parts.count == 1 || first == "mails" && parts.count <= 2 || first == "deliveries"
         else { return nil }
         guard header.principal.tokenStatus == .valid, header.principal.role == "service_role" else {
             return .error(403, "not_authorized", "Only service_role may do this")
         }
+        if first == "deliveries" { return await deliveries(parts.dropFirst(), head) }
         if first == "mails" { return caught(parts.dropFirst().first, head) }
-        guard head.method == "POST" else {
-            var answer = Answer.error(405, "method_not_allowed", "The method is not allowed here")
-            answer.fields = [HTTPField("allow", "POST")]
-            return answer
-        }
+        guard head.method == "POST" else { return Self.notAllowed("POST") }
         return await send(header, body, deadline)
     }
 
@@ -73,7 +73,7 @@ struct MailRoute: Sendable {
         }
     }
 
-    private static func later(_ answer: Answer) -> Answer {
+    static func later(_ answer: Answer) -> Answer {
         var answer = answer
         answer.fields.append(HTTPField("retry-after", "1"))
         return answer
@@ -107,11 +107,7 @@ struct MailRoute: Sendable {
     // MARK: Caught mails
 
     private func caught(_ id: String?, _ head: HTTPRequestHead) -> Answer {
-        guard head.method == "GET" || head.method == "HEAD" else {
-            var answer = Answer.error(405, "method_not_allowed", "The method is not allowed here")
-            answer.fields = [HTTPField("allow", "GET, HEAD")]
-            return answer
-        }
+        guard head.method == "GET" || head.method == "HEAD" else { return Self.notAllowed("GET, HEAD") }
         guard let catcher else { return .error(404, "not_found", "Mails are not caught here") }
         let page = MailPage(query: head.query)
         guard let id else { return Self.html(page.list(catcher.list())) }

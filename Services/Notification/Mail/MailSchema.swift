@@ -31,5 +31,9 @@ enum MailSchema {
         Migration(
             number: 2, name: "trace",
             sql: "alter table deliveries add column trace text not null default ''"),
+        // When a mail was last sent on its way: at first when it was accepted.
+        Migration(
+            number: 3, name: "retries",
+            sql: "alter table deliveries add column tried_from bigint"),
     ]
 }

@@ -44,6 +44,8 @@ struct MailStore: Sendable {
         let messageID: String
         let template: String
         let createdAt: Int64
+        /// From when on its patience counts, in microseconds since 1970 UTC.
+        let triedFrom: Int64
         /// Nil when none of our keys opens it.
         let content: MailContent?
         /// Somebody began an attempt and never said how it ended.
@@ -101,8 +103,8 @@ struct MailStore: Sendable {
             let lock = session.engine == .postgres ? " for update skip locked" : ""
             let rows = try session.query(
                 """
-                select id, state, fence, attempts, recipient, message_id, template, created_at, content, trace \
-                from deliveries where finished_at is null and due_at <= $1 order by due_at, id limit 1\(lock)
+                select id, state, fence, attempts, recipient, message_id, template, created_at, content, trace, \
+                tried_from from deliveries where finished_at is null and due_at <= $1 order by due_at, id limit 1\(lock)
                 """, [.integer(now)])
             guard let row = rows.first, let id = row[0].textValue else { return nil }
             let isTakenOver = row[1].textValue == "sending"
@@ -115,7 +117,8 @@ struct MailStore: Sendable {
             return Lease(
                 id: id, fence: fence, attempts: (row[3].integerValue ?? 0) + 1, recipient: row[4].textValue ?? "",
                 messageID: row[5].textValue ?? "", template: row[6].textValue ?? "",
-                createdAt: row[7].integerValue ?? 0, content: Self.content(row[8].textValue, of: id, keys),
+                createdAt: row[7].integerValue ?? 0, triedFrom: row[10].integerValue ?? row[7].integerValue ?? 0,
+                content: Self.content(row[8].textValue, of: id, keys),
                 isTakenOver: isTakenOver,
                 trace: TraceContext(line: row[9].textValue ?? ""))
         }
@@ -133,9 +136,10 @@ struct MailStore: Sendable {
                     update deliveries set state = 'sent', content = null, last_error = null, finished_at = $3 \(place)
                     """, holder + [.integer(now)]) == 1
             case .dead(let reason):
+                // The content stays, sealed, until the row is forgotten: somebody may send it again.
                 try session.execute(
                     """
-                    update deliveries set state = 'dead', content = null, last_error = $4, finished_at = $3 \(place)
+                    update deliveries set state = 'dead', last_error = $4, finished_at = $3 \(place)
                     """, holder + [.integer(now), .text(reason)]) == 1
             case .again(let time, let reason, let isUnknown):
                 try session.execute(

@@ -130,6 +130,25 @@ final class Mailer: Sendable {
         return accepted
     }
 
+    /// Nil where nobody could deliver.
+    var operations: MailRoute.Operations? {
+        guard transport != nil else { return nil }
+        return MailRoute.Operations(
+            list: { [self] state, limit in
+                guard let opened = opened.withLock({ $0 }) else { throw MailRefusal.storage("not open yet") }
+                return try await opened.desk.store.deliveries(state: state, limit: limit)
+            },
+            retry: { [self] id in
+                guard let opened = opened.withLock({ $0 }) else { throw MailRefusal.storage("not open yet") }
+                let outcome = try await opened.desk.store.retry(id, now: Self.now())
+                if case .due(let delivery) = outcome {
+                    context.logger.with(delivery.trace).info("A mail is sent again.", metadata: ["mail.id": "\(id)"])
+                    opened.deliverer.wake()
+                }
+                return outcome
+            })
+    }
+
     /// `mail.send`.
     func send(_ request: InboundRequest) async -> OutboundReply {
         guard let message = try? Martlet_Wire_V1_MailSendRequest(payload: request.payload),
