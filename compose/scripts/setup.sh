@@ -3,14 +3,14 @@
 # --test what the tests need. Does nothing when they are there.
 set -euo pipefail
 
-packages=(libzmq3-dev libsqlite3-dev libpq-dev libpg-query-dev libargon2-dev libcurl4-openssl-dev pkg-config make)
+packages=(libzmq3-dev libsqlite3-dev libpq-dev libpg-query-dev libargon2-dev libcurl4-openssl-dev pkg-config make tzdata)
 case "${1:-}" in
 --deno)
     command -v "${MARTLET_LOGIC_DENO:-deno}" >/dev/null || python3 -c 'import ensurepip, venv' 2>/dev/null ||
         packages+=(python3 python3-venv)
     ;;
 --test)
-    packages+=(postgresql python3 python3-venv gcc libc6-dev chromium fonts-dejavu-core curl procps sqlite3 util-linux)
+    packages+=(postgresql python3 python3-venv gcc libc6-dev chromium fonts-dejavu-core curl procps sqlite3 util-linux libc-bin)
     ;;
 esac
 

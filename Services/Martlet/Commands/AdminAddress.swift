@@ -63,10 +63,10 @@ struct AdminAddress {
         _ word: String, of command: String, from arguments: inout [String]
     ) throws(StartFailure) -> String {
         guard let id = arguments.first, !id.hasPrefix("-") else {
-            throw StartFailure(.usage, "\(command): \(word): expected an id")
+            throw StartFailure(.usage, "\(command): \(word): expected the id of a \(command.dropLast())")
         }
         guard id.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || Character(Unicode.Scalar($0)).isHexDigit }) else {
-            throw StartFailure(.usage, "\(command): \(id): no id")
+            throw StartFailure(.usage, "\(command): \(id): no id of a \(command.dropLast())")
         }
         arguments.removeFirst()
         return id
