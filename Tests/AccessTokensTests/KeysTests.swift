@@ -36,6 +36,10 @@ import Testing
             #expect(keys.role(ofOpaqueKey: keys.publishable) == "anon")
             #expect(keys.role(ofOpaqueKey: keys.secret) == "service_role")
             #expect(keys.role(ofOpaqueKey: String(keys.secret.dropLast())) == nil)
+            #expect(keys.isServiceKey(keys.serviceRole) && keys.isServiceKey(keys.secret))
+            for other in [keys.anon, keys.publishable, "", String(keys.serviceRole.dropLast()) + "_"] {
+                #expect(!keys.isServiceKey(other))
+            }
             #expect(keys.publishable.hasPrefix("sb_publishable_"))
             #expect(keys.secret.hasPrefix("sb_secret_"))
         }

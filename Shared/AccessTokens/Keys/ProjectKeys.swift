@@ -123,6 +123,11 @@ package struct ProjectKeys: Sendable, Equatable {
         return isPublishable ? "anon" : nil
     }
 
+    /// Whether it is one of the keys of the project's own back ends, in either form. Their lengths are no secret.
+    package func isServiceKey(_ key: String) -> Bool {
+        [serviceRole, secret].contains { $0.utf8.count == key.utf8.count && Self.isEqual(key, $0) }
+    }
+
     /// Compares digests, so that neither content nor length shows in the time taken.
     private static func isEqual(_ left: String, _ right: String) -> Bool {
         SHA256.hash(data: Array(left.utf8)) == SHA256.hash(data: Array(right.utf8))

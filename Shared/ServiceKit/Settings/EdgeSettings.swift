@@ -33,7 +33,8 @@ package struct EdgeSettings: Sendable {
         "Deadline of a request over all services.")
     package let clientRequestsPerSecond = Setting<Int>(
         "martlet.edge.client_requests_per_second", 500, in: 1...1_000_000, readers: [.edge],
-        "Fuse: requests a second from one client address; more are answered with 429.")
+        "Fuse: requests a second from one client address; more are answered with 429. Calls with the service role's key "
+            + "do not count.")
     package let accessLog = Setting<AccessLog>(
         "martlet.edge.access_log", .writes, readers: [.edge],
         "Requests that get a line in the log: `off`, those that were `refused`, these and all `writes`, or `all`.")
