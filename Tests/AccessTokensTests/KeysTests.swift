@@ -37,7 +37,8 @@ import Testing
             #expect(keys.role(ofOpaqueKey: keys.secret) == "service_role")
             #expect(keys.role(ofOpaqueKey: String(keys.secret.dropLast())) == nil)
             #expect(keys.isServiceKey(keys.serviceRole) && keys.isServiceKey(keys.secret))
-            for other in [keys.anon, keys.publishable, "", String(keys.serviceRole.dropLast()) + "_"] {
+            let forged = keys.serviceRole.dropLast() + (keys.serviceRole.hasSuffix("_") ? "-" : "_")
+            for other in [keys.anon, keys.publishable, "", String(forged)] {
                 #expect(!keys.isServiceKey(other))
             }
             #expect(keys.publishable.hasPrefix("sb_publishable_"))
