@@ -11,7 +11,8 @@ final class FunctionWorkers: Sendable {
         var current: Worker?
         /// Workers in a row that ended without an answer.
         var failures = 0
-        var signature: UInt64 = 0
+        /// Of the files; nil until somebody has looked.
+        var signature: UInt64?
         var checkedAt: ContinuousClock.Instant?
     }
 
@@ -119,7 +120,11 @@ final class FunctionWorkers: Sendable {
     private func worker(for entry: FunctionEntry) async throws(FunctionFailure) -> Worker {
         let now = ContinuousClock.now
         let isDue = state.withLock { state in
-            if let last = state.slots[entry.name]?.checkedAt, now - last < FunctionLimits.sourceCheckInterval {
+            // Calls that come together with the first look for themselves: a worker of unknown files would be replaced
+            // as soon as they are known.
+            if let slot = state.slots[entry.name], slot.signature != nil, let last = slot.checkedAt,
+                now - last < FunctionLimits.sourceCheckInterval
+            {
                 return false
             }
             state.slots[entry.name, default: Slot()].checkedAt = now

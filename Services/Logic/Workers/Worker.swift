@@ -47,7 +47,7 @@ final class Worker: Sendable {
 
     let socket: String
     /// Of the sources that it runs.
-    let signature: UInt64
+    let signature: UInt64?
     let connections: FunctionConnections
     private let name: String
     private let command: WorkerCommand
@@ -60,7 +60,7 @@ final class Worker: Sendable {
 
     /// Nothing is started before the keeper's first tick at `start`, or later.
     init(
-        _ entry: FunctionEntry, command: WorkerCommand, socket: String, signature: UInt64, start: Instant,
+        _ entry: FunctionEntry, command: WorkerCommand, socket: String, signature: UInt64?, start: Instant,
         group: any EventLoopGroup, logger: Logger
     ) {
         name = entry.name

@@ -13,10 +13,15 @@ final class TargetNode {
         var source: SocketSource?
         var monitor: SocketMonitor?
         let localEndpoint: String?
+        /// Which of the target's keys it expects.
+        let serverKeyIndex: Int
+        /// The replica has shown that it holds the key.
+        var isProven = false
 
-        init(socket: ZeroMQSocket, localEndpoint: String?) {
+        init(socket: ZeroMQSocket, localEndpoint: String?, serverKeyIndex: Int) {
             self.socket = socket
             self.localEndpoint = localEndpoint
+            self.serverKeyIndex = serverKeyIndex
         }
     }
 
@@ -211,7 +216,8 @@ final class TargetNode {
             throw ZeroMQError("zmq_connect", number: EACCES)
         }
         let socket = try loop.makeSocket(.dealer)
-        let link = Link(socket: socket, localEndpoint: isLocal ? endpoint : nil)
+        let link = Link(
+            socket: socket, localEndpoint: isLocal ? endpoint : nil, serverKeyIndex: serverKeyIndex)
         links[id] = link
         try socket.prepareClient(
             configuration.keys, serverKey: serverKey, isLocal: isLocal,
@@ -233,12 +239,11 @@ final class TargetNode {
 
     private func monitored(_ id: LinkID, _ event: SocketMonitor.Event) {
         switch event {
-        case .ready: step(.connected(id))
+        case .ready:
+            links[id]?.isProven = true
+            step(.connected(id))
         case .failed: step(.lost(id, .connectFailed))
-        case .refused:
-            // During a rotation the replica may still have, or already have, the other key.
-            serverKeyIndex += 1
-            step(.lost(id, .refused))
+        case .refused: step(.lost(id, .refused))
         case .disconnected:
             // What arrived before the end still counts.
             while receive(id, BusLoop.messagesPerTurnMax) {}
@@ -248,6 +253,9 @@ final class TargetNode {
 
     private func closeLink(_ id: LinkID) {
         guard let link = links.removeValue(forKey: id) else { return }
+        // During a rotation the replica may still have, or already have, the other key. A wrong one does not always show
+        // as a refusal, and several links that fail for the same key are one reason to take the next, not several.
+        if !link.isProven, link.serverKeyIndex == serverKeyIndex { serverKeyIndex += 1 }
         link.monitor?.close()
         if let source = link.source { loop.remove(source) } else { link.socket.close() }
     }
