@@ -184,6 +184,7 @@ extension OutgoingMail {
 
     // MARK: Codes
 
+    /// AU-506.
     @Test(arguments: TestAuth.engines)
     func `A code is void after ten wrong guesses, and its link with it`(engine: DatabaseEngine) async throws {
         try await Self.with(engine) { auth in
@@ -334,6 +335,7 @@ extension OutgoingMail {
         }
     }
 
+    /// AU-516.
     @Test(arguments: TestAuth.engines)
     func `A mailbox gets ten mails an hour, with all its labels together`(engine: DatabaseEngine) async throws {
         try await Self.with(engine, confirms: false, perHour: 1_000) { auth in
@@ -399,6 +401,7 @@ extension OutgoingMail {
         }
     }
 
+    /// AU-506.
     @Test(arguments: TestAuth.engines)
     func `A PKCE code dies of age and of wrong verifiers`(engine: DatabaseEngine) async throws {
         let verifier = String(repeating: "v", count: 43)
@@ -450,6 +453,7 @@ extension OutgoingMail {
 
     // MARK: Outbox
 
+    /// AU-604, and AU-531 for mails on their way.
     @Test(arguments: TestAuth.engines)
     func `Mails wait sealed until the notification service has them, and keep their id`(
         engine: DatabaseEngine

@@ -128,6 +128,7 @@ def test_typescript_answers_json(functions):
     assert answer == {"message": "Hello Ada", "method": "POST", "path": "/hello", "type": "application/json"}
 
 
+# FN-02
 def test_typescript_sees_text_bytes_query_and_method(functions):
     def seen(name, **options):
         return functions.invoke(name, {"responseType": "json", **options})
@@ -157,6 +158,7 @@ def test_a_function_that_throws_is_an_http_error(functions):
         functions.invoke("hello/throw", {"body": {}})
 
 
+# FN-08
 def test_python_answers_and_has_its_environment(stack, functions):
     answer = functions.invoke("python/env", {"responseType": "json"})
     assert answer["GREETING"] == "hi" and answer["SECRET_WORD"] == "xyzzy"
@@ -169,6 +171,7 @@ def test_swift_answers(functions):
     assert functions.invoke("swift", {"responseType": "json"}) == {"swift": True, "path": "/swift"}
 
 
+# FN-01
 def test_everything_of_the_client_reaches_an_upstream(stack):
     status, fields, text = call(
         stack, "PUT", "/up/a%20b?x=1&x=2",
@@ -198,6 +201,7 @@ def test_status_and_repeated_fields_pass_through(stack):
     assert "x-relay-error" not in raised.value.headers
 
 
+# FN-05
 def test_a_token_is_asked_for_and_its_claims_are_handed_on(stack):
     for headers, code in [({}, "UNAUTHORIZED_NO_AUTH_HEADER"),
                           ({"Authorization": "Bearer x"}, "UNAUTHORIZED_INVALID_JWT_FORMAT"),
@@ -225,6 +229,7 @@ def test_a_body_beyond_the_limit_is_refused(stack):
     relayed(stack, 413, "PAYLOAD_TOO_LARGE", "POST", "/up", body=b"x" * 11_000_000)
 
 
+# FN-09
 def test_a_worker_that_dies_hangs_or_spins_fails_only_its_own_request(stack, functions):
     headers = bearer(stack)
     relayed(stack, 500, "WORKER_ERROR", "GET", "/python/exit", headers)
@@ -282,6 +287,7 @@ PREFLIGHT = {"Origin": "https://app.test", "Access-Control-Request-Method": "POS
              "Access-Control-Request-Headers": "authorization, x-own"}
 
 
+# FN-07
 def test_other_origins_are_the_functions_business_or_else_allowed(stack):
     for path in ["/closed", "/none", "/gone"]:
         status, fields, _ = call(stack, "OPTIONS", path, PREFLIGHT)
