@@ -15,7 +15,7 @@ import Testing
 struct WorkerTests {
     /// A server that keeps connections and answers by path.
     static let server = """
-        import os, socketserver, sys, time, threading, subprocess
+        import os, signal, socketserver, sys, time, threading, subprocess
         from http.server import BaseHTTPRequestHandler
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -29,6 +29,10 @@ struct WorkerTests {
                 if what == "memory":
                     keep = []
                     while True: keep.append(bytearray(8 << 20))
+                if what in ["full", "claim"]:
+                    print("# Fatal JavaScript out of memory: Reached heap limit", file=sys.stderr, flush=True)
+                    if what == "full": signal.raise_signal(signal.SIGTRAP)
+                    os._exit(3)
                 if what == "fork":
                     while True: os.fork() or time.sleep(60)
                 if what == "sleep": time.sleep(60)
@@ -154,7 +158,7 @@ struct WorkerTests {
 
     static let excesses: [(path: String, code: FunctionFailure.Code)] = [
         ("/exit", .workerError), ("/spin", .workerLimit), ("/memory", .workerLimit), ("/fork", .workerLimit),
-        ("/sleep", .idleTimeout),
+        ("/sleep", .idleTimeout), ("/full", .workerLimit), ("/claim", .workerError),
     ]
 
     @Test("A worker that ends, or takes too much, fails its request and no later one", arguments: excesses)

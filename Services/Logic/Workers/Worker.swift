@@ -43,6 +43,8 @@ final class Worker: Sendable {
         var output = OutputLines()
         var error = OutputLines()
         var lookedAt: Instant?
+        /// Whether it has written that its heap is full: what that means shows when it ends.
+        var saysHeapIsFull = false
     }
 
     let socket: String
@@ -258,19 +260,26 @@ final class Worker: Sendable {
         readOutput(process, now)
         process.closePipes()
         try? PosixFile.remove(socket)
+        for line in kept.withLock({ $0.output.rest(at: now) }) { log(line, isError: false) }
+        for line in kept.withLock({ $0.error.rest(at: now) }) { log(line, isError: true) }
+        let isTooLarge: Bool
+        if case .signalled(let number) = end {
+            // The kernel kills what takes too much memory; V8 says so, and traps.
+            isTooLarge = number == SIGKILL || kept.withLock { $0.saysHeapIsFull }
+        } else {
+            isTooLarge = false
+        }
         let (wasAsked, wasReady) = state.withLock { state in
             let wasAsked = state.isRetired && state.cause == nil
             var wasReady = true
             if case .starting = state.phase { wasReady = false }
             state.phase = .ended
             if state.cause == nil {
-                // The kernel kills what takes too much memory.
-                state.cause = !wasReady ? .bootError : end == .signalled(SIGKILL) ? .workerLimit : .workerError
+                state.cause = !wasReady ? .bootError : isTooLarge ? .workerLimit : .workerError
                 state.detail = end.text
             }
             return (wasAsked, wasReady)
         }
-        for line in kept.withLock({ $0.output.rest(at: now) + $0.error.rest(at: now) }) { log(line, isError: true) }
         if !wasAsked {
             logger.warning(
                 wasReady ? "A worker has ended." : "A worker has ended before it listened.",
@@ -284,8 +293,9 @@ final class Worker: Sendable {
 
     // MARK: Output
 
-    /// What V8 says when its heap is full, before it ends the process.
-    private static let heapIsFull = "heap out of memory"
+    /// What V8 says when its heap is full, before it ends the process: `Fatal JavaScript out of memory` in Deno,
+    /// `JavaScript heap out of memory` in Node.
+    private static let heapIsFull = ["JavaScript out of memory", "heap out of memory"]
 
     private func readOutput(_ process: WorkerProcess, _ now: Instant) {
         for (descriptor, isError) in [(process.output, false), (process.error, true)] {
@@ -306,12 +316,7 @@ final class Worker: Sendable {
     private func log(_ line: OutputLines.Line, isError: Bool) {
         var text = line.text
         for secret in command.secrets where text.contains(secret) { text = text.replacing(secret, with: "(hidden)") }
-        if isError, text.contains(Self.heapIsFull) {
-            state.withLock { state in
-                state.cause = .workerLimit
-                state.detail = "its heap is full"
-            }
-        }
+        if isError, Self.heapIsFull.contains(where: text.contains) { kept.withLock { $0.saysHeapIsFull = true } }
         let metadata: Logger.Metadata = [
             "function.output": "\(text)", "function.stream": isError ? "stderr" : "stdout",
         ]
