@@ -58,6 +58,10 @@ package enum DatabaseLimits {
     package static let groupWritesMax = 256
     /// Time that one group collects and runs writes, in milliseconds.
     package static let groupMilliseconds: Int64 = 20
+    /// Reads that share one transaction, and the time in which they begin, in milliseconds: the log of SQLite is not
+    /// folded back into its file while one is open.
+    package static let groupReadsMax = 64
+    package static let groupReadMilliseconds: Int64 = 5
     /// Prepared statements that one connection keeps; the least recently used goes first.
     package static let statementsMax = 256
 }

@@ -4,6 +4,9 @@ import Glibc
 
 /// A bounded first-in first-out queue between tasks and the threads that do their blocking work.
 ///
+/// A wake-up costs more than many a job, so there is at most one under way: a thread that has woken up and finds more
+/// than it takes wakes the next. No job waits while a thread sleeps and nobody is being woken.
+///
 /// `@unchecked Sendable`: everything mutable is touched under `mutex` only.
 @safe package final class JobQueue<Job>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -13,6 +16,12 @@ import Glibc
     private var head = 0
     private var isClosed = false
     private let capacity: Int
+    /// Threads that wait for a job.
+    private var sleeping = 0
+    /// One of them was signalled and has not looked yet.
+    private var isWaking = false
+    /// Jobs that were ever accepted.
+    private var accepted: UInt64 = 0
 
     /// - Parameter capacity: how many jobs wait at most.
     package init(capacity: Int) {
@@ -34,23 +43,55 @@ import Glibc
     /// Appends a job, unless the queue is full or closed.
     package func push(_ job: Job) -> PushResult {
         unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
-        if isClosed { return .closed }
-        if jobs.count - head >= capacity { return .full }
+        guard !isClosed, jobs.count - head < capacity else {
+            defer { unsafe pthread_mutex_unlock(mutex) }
+            return isClosed ? .closed : .full
+        }
         jobs.append(job)
-        unsafe pthread_cond_signal(condition)
+        accepted += 1
+        unlockAndWake()
         return .accepted
     }
 
     /// The next job; waits for one. Nil once the queue is closed and empty.
     package func pop() -> Job? {
         unsafe pthread_mutex_lock(mutex)
-        defer { unsafe pthread_mutex_unlock(mutex) }
         while head == jobs.count {
-            if isClosed { return nil }
+            if isClosed {
+                unsafe pthread_mutex_unlock(mutex)
+                return nil
+            }
+            sleeping += 1
             unsafe pthread_cond_wait(condition, mutex)
+            sleeping -= 1
+            isWaking = false
         }
+        let job = take()
+        unlockAndWake()
+        return job
+    }
+
+    /// The number of the job that was accepted last. A job's own number is not above it once `push` has returned.
+    var lastAccepted: UInt64 {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return accepted
+    }
+
+    /// The next job if one waits that was accepted not after `number`.
+    func popIfWaiting(acceptedBy number: UInt64) -> Job? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        guard head < jobs.count, accepted - UInt64(jobs.count - head) < number else { return nil }
         return take()
+    }
+
+    /// Signals after the unlock: who wakes up would only wait for the lock otherwise.
+    private func unlockAndWake() {
+        let wakes = head < jobs.count && sleeping > 0 && !isWaking
+        if wakes { isWaking = true }
+        unsafe pthread_mutex_unlock(mutex)
+        if wakes { unsafe pthread_cond_signal(condition) }
     }
 
     /// The next job if one waits and `accepts` it.

@@ -129,6 +129,56 @@ struct DatabaseConformanceTests {
         }
     }
 
+    @Test("A read sees what was committed before it began, and on SQLite one state", arguments: TestDatabase.engines)
+    func freshness(engine: DatabaseEngine) async throws {
+        try await TestDatabase.with(engine) { database in
+            try await database.write { session in
+                try session.executeScript("create table a (n bigint); create table b (n bigint)")
+                try session.executeScript("insert into a values (0); insert into b values (0)")
+            }
+            for step in 1...40 {
+                try await database.write { session in
+                    try session.execute("update a set n = $1", [.integer(Int64(step))])
+                    try session.execute("update b set n = $1", [.integer(Int64(step))])
+                }
+                // Many at once, so that they share what can be shared, while the next write is made.
+                try await withThrowingTaskGroup(of: (Int64?, Int64?)?.self) { group in
+                    for position in 0..<40 {
+                        group.addTask {
+                            do {
+                                return try await database.read { session in
+                                    let first = try session.query("select n from a")[0][0].integerValue
+                                    if position % 10 == 3 { throw Refusal() }
+                                    return (first, try session.query("select n from b")[0][0].integerValue)
+                                }
+                            } catch is Refusal {
+                                return nil
+                            }
+                        }
+                    }
+                    group.addTask {
+                        try await database.write { session in
+                            try session.execute("update a set n = n + 1000")
+                            try session.execute("update b set n = n + 1000")
+                        }
+                        return nil
+                    }
+                    var refused = 0
+                    for try await pair in group {
+                        guard let (first, second) = pair else {
+                            refused += 1
+                            continue
+                        }
+                        // On PostgreSQL each statement of a read sees what is committed by then.
+                        if engine == .sqlite { #expect(first == second) }
+                        #expect((first ?? 0) % 1000 == step % 1000)
+                    }
+                    #expect(refused == 5)
+                }
+            }
+        }
+    }
+
     @Test("An update reports the rows that it changed", arguments: TestDatabase.engines)
     func changes(engine: DatabaseEngine) async throws {
         try await TestDatabase.with(engine) { database in
