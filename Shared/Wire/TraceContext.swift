@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Synchronization
+
 /// What ties the log lines, spans, events, jobs and mails of one cause together: the request's id, and where in which
 /// trace the work stands (W3C Trace Context, Recommendation of 2021-11-23).
 ///
@@ -40,7 +42,19 @@ package struct TraceContext: Sendable, Hashable {
     /// A new trace. Work that no request caused goes by its trace's id in both places, so that one word finds it.
     package static func new() -> TraceContext {
         let trace = newTraceID()
-        return TraceContext(requestID: trace, traceparent: "00-\(trace)-\(newSpanID())-01")
+        return TraceContext(requestID: trace, traceparent: traceparent(trace, newSpanID(), isSampled: true))
+    }
+
+    /// Made in one piece: interpolation makes three texts on its way to one.
+    private static func traceparent(_ trace: some StringProtocol, _ span: String, isSampled: Bool) -> String {
+        var text = ""
+        text.reserveCapacity(55)
+        text += "00-"
+        text += trace
+        text += "-"
+        text += span
+        text += isSampled ? "-01" : "-00"
+        return text
     }
 
     /// 32 lower-case digits; nil when there is no trace.
@@ -61,15 +75,26 @@ package struct TraceContext: Sendable, Hashable {
         guard let traceID else {
             let trace = Self.newTraceID()
             return TraceContext(
-                requestID: requestID.isEmpty ? trace : requestID, traceparent: "00-\(trace)-\(spanID)-01")
+                requestID: requestID.isEmpty ? trace : requestID,
+                traceparent: Self.traceparent(trace, spanID, isSampled: true))
         }
-        return TraceContext(requestID: requestID, traceparent: "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")")
+        return TraceContext(
+            requestID: requestID, traceparent: Self.traceparent(traceID, spanID, isSampled: isSampled))
     }
 
-    package static func newSpanID() -> String { hexadecimal(.random(in: 1 ... .max)) }
+    package static func newSpanID() -> String {
+        String(unsafeUninitializedCapacity: 16) { space in
+            write(TraceNumbers.next(), to: space)
+            return 16
+        }
+    }
 
     package static func newTraceID() -> String {
-        hexadecimal(.random(in: 1 ... .max)) + hexadecimal(.random(in: 1 ... .max))
+        String(unsafeUninitializedCapacity: 32) { space in
+            write(TraceNumbers.next(), to: space)
+            write(TraceNumbers.next(), to: UnsafeMutableBufferPointer(rebasing: space[16...]))
+            return 32
+        }
     }
 
     /// Visible ASCII without quotes, so that it stands in logs and JSON as it is.
@@ -100,14 +125,34 @@ package struct TraceContext: Sendable, Hashable {
     }
 
     /// Sixteen digits.
-    private static func hexadecimal(_ number: UInt64) -> String {
-        String(unsafeUninitializedCapacity: 16) { space in
-            for index in 0..<16 {
-                let digit = UInt8(truncatingIfNeeded: number >> UInt64((15 - index) * 4)) & 0xF
-                space[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-            }
-            return 16
+    private static func write(_ number: UInt64, to space: UnsafeMutableBufferPointer<UInt8>) {
+        for index in 0..<16 {
+            let digit = UInt8(truncatingIfNeeded: number >> UInt64((15 - index) * 4)) & 0xF
+            space[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
         }
+    }
+}
+
+/// Numbers for ids of traces and spans. Nobody repeats one, but whoever sees one can tell the next: not for secrets.
+///
+/// Asking the kernel costs a system call for each, several a request. This is SplitMix64 (Steele, Lea, Flood 2014)
+/// from a seed of the kernel's; its state is one counter, so threads share it without a lock.
+enum TraceNumbers {
+    private static let state = Atomic<UInt64>(.random(in: .min ... .max))
+    /// Apart from the seed, so that processes are not at two places of one sequence.
+    private static let key = UInt64.random(in: .min ... .max)
+
+    /// Never zero, which is no id.
+    static func next() -> UInt64 {
+        let number = mix(state.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue ^ key)
+        return number == 0 ? 1 : number
+    }
+
+    private static func mix(_ value: UInt64) -> UInt64 {
+        var z = value
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
     }
 }
 

@@ -63,6 +63,22 @@ struct TraceContextTests {
         }
     }
 
+    @Test("Ids do not repeat, also when threads make them at once")
+    func unique() async {
+        let ids = await withTaskGroup(of: [String].self) { group in
+            for _ in 0..<8 {
+                group.addTask { (0..<2_000).flatMap { _ in [TraceContext.newTraceID(), TraceContext.newSpanID()] } }
+            }
+            return await group.reduce(into: []) { $0 += $1 }
+        }
+        #expect(Set(ids).count == 32_000)
+        // Each digit of the two halves takes every value: none is fixed.
+        for position in 0..<32 {
+            let digits = Set(ids.filter { $0.utf8.count == 32 }.map { Array($0.utf8)[position] })
+            #expect(digits.count == 16)
+        }
+    }
+
     @Test(
         "Request ids are visible ASCII of at most 64 bytes",
         arguments: [("a", true), ("", false), ("a b", false), ("a\"", false), ("a\\", false), ("é", false), ("a\n", false)])
