@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Glibc
+
 /// Tokens whose signature was right, keyed by all their bytes, in two generations.
 ///
 /// When the young generation is full it becomes the old one, and what the old one held is forgotten: bounded in
@@ -54,7 +56,14 @@ struct TokenText: Hashable {
     let text: String
 
     static func == (left: TokenText, right: TokenText) -> Bool {
-        left.text.utf8.count == right.text.utf8.count && left.text.utf8.elementsEqual(right.text.utf8)
+        guard left.text.utf8.count == right.text.utf8.count else { return false }
+        let isSame = left.text.utf8.withContiguousStorageIfAvailable { one in
+            right.text.utf8.withContiguousStorageIfAvailable { other in
+                guard let first = one.baseAddress, let second = other.baseAddress else { return one.isEmpty }
+                return memcmp(first, second, one.count) == 0
+            }
+        }
+        return (isSame ?? nil) ?? left.text.utf8.elementsEqual(right.text.utf8)
     }
 
     func hash(into hasher: inout Hasher) {
