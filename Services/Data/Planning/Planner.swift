@@ -26,7 +26,9 @@ struct Planner {
         var rows = try rowSet(relation, PlanLevel(query), bounded: true)
         rows.limit = [page.limit, rowsMax].compactMap(\.self).min()
         rows.offset = page.offset
-        return ReadPlan(rows: rows, count: count)
+        var plan = ReadPlan(rows: rows, count: count)
+        plan.schema = schema
+        return plan
     }
 
     /// What a write with `return=representation` shows. The root's filter is the write's own and not in it.

@@ -43,7 +43,7 @@ package struct RestHandler: Sendable {
         guard let method = RestMethod(rawValue: request.head.method) else {
             throw RowError("PGRST117", "Unsupported HTTP method: \(request.head.method)")
         }
-        guard !request.head.query.utf8.contains(0), !request.head.query.contains("%00") else {
+        guard !Self.hasNullByte(request.head.query) else {
             throw RowError("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
         }
         let query = try QueryParser.parse(request.head.query)
@@ -70,6 +70,17 @@ package struct RestHandler: Sendable {
             reply.fields.append(HTTPField("content-profile", schemaName))
         }
         return reply
+    }
+
+    /// A zero byte, as it is or percent-encoded. By bytes: searching a text for a text compares whole characters.
+    private static func hasNullByte(_ query: String) -> Bool {
+        var (last, beforeLast) = (UInt8.max, UInt8.max)
+        for byte in query.utf8 {
+            let zero = UInt8(ascii: "0")
+            if byte == 0 || byte == zero && last == zero && beforeLast == UInt8(ascii: "%") { return true }
+            (beforeLast, last) = (last, byte)
+        }
+        return false
     }
 
     private static func allowed(_ relation: Relation) -> String {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletJSON
 package import MartletWire
 
 /// A request of `/rest/v1` as the bus brought it.
@@ -33,23 +32,13 @@ package struct RestRequest: Sendable {
         let isKnown = principal.tokenStatus == .valid
         let role = isKnown && !principal.role.isEmpty ? principal.role : RestHandler.anonymousRole
         var session = RequestSession(
-            role: role, method: head.method, path: head.path, headers: headers, trace: trace, deadline: deadline)
+            role: role, method: head.method, path: head.path, fields: head.fields, trace: trace, deadline: deadline)
         guard isKnown else { return session }
         session.subject = principal.subject.isEmpty ? nil : principal.subject
-        guard var claims = (try? JSONValue(parsing: principal.claims))?.objectValue else { return session }
-        session.email = claims["email"]?.stringValue
-        session.claims = principal.claims
-        if claims["role"] == nil {
-            claims["role"] = .string(role)
-            session.claims = claims.text
-        }
+        guard let claims = TokenClaims.read(principal.claims, role: role) else { return session }
+        session.email = claims.email
+        session.claims = claims.text
         return session
-    }
-
-    private var headers: String {
-        var object = JSONObject()
-        for field in head.fields where field.name != "cookie" { object[field.name] = .string(field.value) }
-        return object.text
     }
 
     /// The identity of a write that may be repeated; nil without a key.

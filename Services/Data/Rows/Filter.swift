@@ -18,6 +18,8 @@ package struct Filter: Sendable, Equatable {
     package var field: FieldReference
     package var isNegated: Bool
     package var operation: FilterOperation
+    /// Where the first text of `operation` stands among those of the whole read; nil where nobody has counted.
+    var firstText: Int?
 
     package init(field: FieldReference, isNegated: Bool = false, operation: FilterOperation) {
         self.field = field

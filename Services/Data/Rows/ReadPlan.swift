@@ -8,6 +8,12 @@ package struct ReadPlan: Sendable, Equatable {
     package var count: CountMode
     /// Members whose value is null are left out, also in embedded objects (10.5).
     package var stripsNulls: Bool
+    /// What every name and type in it was taken from; nil when it was put together by hand. No part of what it says.
+    var schema: SchemaCache?
+
+    package static func == (left: ReadPlan, right: ReadPlan) -> Bool {
+        left.rows == right.rows && left.count == right.count && left.stripsNulls == right.stripsNulls
+    }
 
     package init(rows: RowSet, count: CountMode = .none, stripsNulls: Bool = false) {
         self.rows = rows

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletJSON
 package import MartletWire
 
 /// Who asks, for how long, and under which idempotency key: what a transaction of the application's data runs under.
@@ -18,8 +19,8 @@ package struct RequestSession: Sendable {
     /// HTTP method and path (still percent-encoded), as `request.method` and `request.path` show them.
     package var method: String
     package var path: String
-    /// `request.headers`: a JSON object of lower-case names, without `cookie`.
-    package var headers: String
+    /// Of the request; names are lower case.
+    package var fields: [HTTPField]
     /// What the log lines of the request carry, and the changes that it makes.
     package var trace: TraceContext
     /// When the caller stops waiting; nil for work of the service itself.
@@ -29,8 +30,8 @@ package struct RequestSession: Sendable {
 
     package init(
         role: String, subject: String? = nil, email: String? = nil, claims: String? = nil, method: String = "",
-        path: String = "", headers: String = "{}", trace: TraceContext = .none, deadline: ContinuousClock.Instant? = nil,
-        idempotency: IdempotencyKey? = nil
+        path: String = "", fields: [HTTPField] = [], trace: TraceContext = .none,
+        deadline: ContinuousClock.Instant? = nil, idempotency: IdempotencyKey? = nil
     ) {
         self.role = role
         self.subject = subject
@@ -38,10 +39,17 @@ package struct RequestSession: Sendable {
         self.claims = claims ?? "{\"role\":\"\(role)\"}"
         self.method = method
         self.path = path
-        self.headers = headers
+        self.fields = fields
         self.trace = trace
         self.deadline = deadline
         self.idempotency = idempotency
+    }
+
+    /// `request.headers`: a JSON object of lower-case names, without `cookie`.
+    var headers: String {
+        var object = JSONObject()
+        for field in fields where field.name != "cookie" { object[field.name] = .string(field.value) }
+        return object.text
     }
 }
 

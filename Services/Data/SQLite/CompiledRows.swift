@@ -19,12 +19,53 @@ struct CompiledRows: Sendable {
     }
 
     var sql: String
-    var parameters: [SQLValue]
+    var bound: Parameters
     /// Positions in `parameters` of what the caller gives: values of the parent's columns, or a row's image.
     var slots: [Int]
     var members: [Member]
     /// Columns of the statement that sort rows which the host has to sort.
     var sortColumns: [Int] = []
+
+    var parameters: [SQLValue] { bound.values }
+
+    /// Every statement with its parameters, those of embeds behind their parent's.
+    var statements: [CompiledStatement] {
+        members.reduce(into: [CompiledStatement(sql: sql, parameters: parameters)]) { list, member in
+            if case .embed(let rows, _, _) = member.cell { list += rows.statements }
+        }
+    }
+
+    /// Whether other values of the same shape need no other statements.
+    var isReusable: Bool {
+        bound.isReusable
+            && members.allSatisfy { if case .embed(let rows, _, _) = $0.cell { rows.isReusable } else { true } }
+    }
+
+    /// The statements without what one read brought.
+    var withoutValues: CompiledRows {
+        var blank = self
+        blank.bound = bound.withoutValues
+        for (position, member) in members.enumerated() {
+            guard case .embed(let rows, let isToOne, let columns) = member.cell else { continue }
+            blank.members[position].cell = .embed(rows.withoutValues, isToOne: isToOne, parentColumns: columns)
+        }
+        return blank
+    }
+
+    /// The same statements for another read of the same shape; nil when it needs others.
+    ///
+    /// - Throws: `DatabaseError` for a text that is no value of its type.
+    func taken(from read: ReadValues) throws(DatabaseError) -> CompiledRows? {
+        guard let parameters = try bound.taken(from: read) else { return nil }
+        var taken = self
+        taken.bound = parameters
+        for (position, member) in members.enumerated() {
+            guard case .embed(let rows, let isToOne, let columns) = member.cell else { continue }
+            guard let inner = try rows.taken(from: read) else { return nil }
+            taken.members[position].cell = .embed(inner, isToOne: isToOne, parentColumns: columns)
+        }
+        return taken
+    }
 
     private var hasEmbeds: Bool { members.contains { if case .embed = $0.cell { true } else { false } } }
 
@@ -103,4 +144,10 @@ struct CompiledRows: Sendable {
             out.append(contentsOf: "null".utf8)
         }
     }
+}
+
+/// A statement as SQLite gets it.
+struct CompiledStatement: Equatable {
+    let sql: String
+    let parameters: [SQLValue]
 }

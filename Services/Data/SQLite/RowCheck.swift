@@ -52,7 +52,7 @@ struct RowCheck {
         var expressions = RowExpressions(access: access)
         let source = RowsCompiler.image(of: relation, Self.alias, &expressions, &slots)
         sql = "SELECT \(parts.map { "(\($0))" }.joined(separator: " AND ")) FROM \(source)"
-        parameters = expressions.parameters
+        parameters = expressions.parameters.values
     }
 
     /// True alone passes: false and null do not.

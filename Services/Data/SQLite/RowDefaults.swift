@@ -35,7 +35,7 @@ struct RowDefaults {
             var slots: [Int] = []
             let source = RowsCompiler.image(of: relation, "t0", &expressions, &slots)
             let value = try access.schema.expression(text, on: relation, alias: "t0", as: column.type)
-            var parameters = expressions.parameters
+            var parameters = expressions.parameters.values
             for (slot, value) in zip(slots, image) { parameters[slot] = value }
             image[position] = try session.query("SELECT \(value) FROM \(source)", parameters).first?[0] ?? .null
         }

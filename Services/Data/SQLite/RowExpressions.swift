@@ -6,18 +6,43 @@ import MartletSQL
 /// Writes fields, filters and orders as SQLite's SQL, collecting the parameters. Values are in the form on disk.
 struct RowExpressions {
     let access: RowAccess
-    private(set) var parameters: [SQLValue]
+    private(set) var parameters: Parameters
     private var aliases = 0
 
     init(access: RowAccess) {
         self.access = access
-        parameters = access.context
+        parameters = Parameters(context: access.context)
     }
 
-    mutating func bind(_ value: SQLValue) -> String {
-        parameters.append(value)
+    mutating func bind(_ value: SQLValue, from source: ParameterSource = .fixed) -> String {
+        parameters.append(value, from: source)
         return "?\(parameters.count)"
     }
+
+    /// One text of a filter, and its place among all of the read when they are counted.
+    private struct Operand {
+        let text: String
+        let number: Int?
+    }
+
+    private static func operands(_ filter: Filter) -> [Operand] {
+        filter.operation.texts.enumerated().map { index, text in
+            Operand(text: text, number: filter.firstText.map { $0 + index })
+        }
+    }
+
+    /// Binds a text by its conversion; nil when it cannot be written that way.
+    private mutating func bind(_ operand: Operand, _ conversion: ValueConversion) throws -> String? {
+        guard let value = try conversion.value(of: operand.text, access.catalog.enums) else { return nil }
+        guard let number = operand.number else {
+            forbidReuse()
+            return bind(value)
+        }
+        return bind(value, from: .text(number, conversion))
+    }
+
+    /// The statement is for these values alone.
+    mutating func forbidReuse() { parameters.isReusable = false }
 
     mutating func makeAlias() -> String {
         defer { aliases += 1 }
@@ -74,17 +99,17 @@ struct RowExpressions {
     mutating func comparison(_ filter: Filter, _ alias: String) throws -> String {
         let value = field(filter.field, alias)
         let type = filter.field.comparedType
+        let operands = Self.operands(filter)
         switch filter.operation {
-        case .compare(let comparison, let text): return try compare(value, type, comparison, text)
-        case .isDistinct(let text): return try "(NOT coalesce(\(compare(value, type, .equal, text)), 0))"
-        case .isIn(let texts):
-            var parts: [String] = []
-            for text in texts { parts.append(try compare(value, type, .equal, text)) }
+        case .compare(let comparison, _):
+            return try comparisons(value, type, comparison, operands)[0]
+        case .isDistinct:
+            return "(NOT coalesce(\(try comparisons(value, type, .equal, operands)[0]), 0))"
+        case .isIn:
+            let parts = try comparisons(value, type, .equal, operands)
             return parts.isEmpty ? "0" : Self.joined(parts, "OR")
-        case .compareEach(let comparison, let quantifier, let texts):
-            var parts: [String] = []
-            for text in texts { parts.append(try compare(value, type, comparison, text)) }
-            return Self.quantified(parts, quantifier)
+        case .compareEach(let comparison, let quantifier, _):
+            return Self.quantified(try comparisons(value, type, comparison, operands), quantifier)
         case .isExactly(let exact):
             switch exact {
             case .null, .unknown: return "(\(value) IS NULL)"
@@ -92,14 +117,16 @@ struct RowExpressions {
             case .isTrue: return "(\(value) IS 1)"
             case .isFalse: return "(\(value) IS 0)"
             }
-        case .like(let pattern, let ignoresCase): return like(value, pattern, ignoresCase || type.base == .citext)
-        case .likeEach(let patterns, let ignoresCase, let quantifier):
-            let parts = patterns.map { like(value, $0, ignoresCase || type.base == .citext) }
-            return Self.quantified(parts, quantifier)
-        case .match(let pattern, let ignoresCase): return match(value, pattern, ignoresCase || type.base == .citext)
-        case .matchEach(let patterns, let ignoresCase, let quantifier):
-            let parts = patterns.map { match(value, $0, ignoresCase || type.base == .citext) }
-            return Self.quantified(parts, quantifier)
+        case .like(_, let ignoresCase):
+            return try matches(value, operands, Self.like(ignoresCase || type.base == .citext))[0]
+        case .likeEach(_, let ignoresCase, let quantifier):
+            return Self.quantified(
+                try matches(value, operands, Self.like(ignoresCase || type.base == .citext)), quantifier)
+        case .match(_, let ignoresCase):
+            return try matches(value, operands, Self.match(ignoresCase || type.base == .citext))[0]
+        case .matchEach(_, let ignoresCase, let quantifier):
+            return Self.quantified(
+                try matches(value, operands, Self.match(ignoresCase || type.base == .citext)), quantifier)
         }
     }
 
@@ -114,60 +141,79 @@ struct RowExpressions {
         return "(\(joined(Array(parts[..<half]), word)) \(word) \(joined(Array(parts[half...]), word)))"
     }
 
-    private mutating func like(_ value: String, _ pattern: String, _ ignoresCase: Bool) -> String {
-        "\(ignoresCase ? "martlet_ilike" : "martlet_like")(\(value), \(bind(.text(pattern))))"
+    private static func like(_ ignoresCase: Bool) -> (String, String) -> String {
+        { "\(ignoresCase ? "martlet_ilike" : "martlet_like")(\($0), \($1))" }
     }
 
-    private mutating func match(_ value: String, _ pattern: String, _ ignoresCase: Bool) -> String {
-        "martlet_regex(\(value), \(bind(.text(pattern))), \(ignoresCase ? 1 : 0))"
+    private static func match(_ ignoresCase: Bool) -> (String, String) -> String {
+        { "martlet_regex(\($0), \($1), \(ignoresCase ? 1 : 0))" }
+    }
+
+    private mutating func matches(
+        _ value: String, _ patterns: [Operand], _ write: (String, String) -> String
+    ) throws -> [String] {
+        var parts: [String] = []
+        for pattern in patterns {
+            if let parameter = try bind(pattern, .verbatim) { parts.append(write(value, parameter)) }
+        }
+        return parts
+    }
+
+    private mutating func comparisons(
+        _ value: String, _ type: ColumnType, _ comparison: FilterOperation.Comparison, _ operands: [Operand]
+    ) throws -> [String] {
+        var parts: [String] = []
+        for operand in operands { parts.append(try compare(value, type, comparison, operand)) }
+        return parts
     }
 
     private mutating func compare(
-        _ value: String, _ type: ColumnType, _ comparison: FilterOperation.Comparison, _ text: String
+        _ value: String, _ type: ColumnType, _ comparison: FilterOperation.Comparison, _ operand: Operand
     ) throws -> String {
         let symbol = comparison.rawValue
         let isOrder = comparison != .equal && comparison != .notEqual
-        if type.base == .numeric, !type.isArray { return try compareNumeric(value, type, symbol, text) }
-        let parsed = try ValueForm.parse(text, as: type.compared, enums: access.catalog.enums)
-        guard !type.isArray else { return "(\(value) \(symbol) \(bind(parsed)))" }
-        switch type.base {
-        case .jsonb: return "(\(value) COLLATE \(DocumentOrder.collation) \(symbol) \(bind(parsed)))"
-        case .citext: return "(martlet_lower(\(value)) \(symbol) martlet_lower(\(bind(parsed))))"
-        case .enumeration where isOrder:
-            let labels = type.enumName.flatMap { access.catalog.enums[$0]?.labels } ?? []
-            let position = labels.firstIndex(of: text) ?? 0
-            return "(\(ordinal(of: value, type)) \(symbol) \(position))"
-        case .interval where isOrder:
-            throw RowError.notImplemented("Comparing intervals by \(symbol) on SQLite")
-        case .bpchar:
-            guard case .text(let short) = parsed, let length = type.precision else { break }
-            let padding = max(0, length - short.unicodeScalars.count)
-            return "(\(value) \(symbol) \(bind(.text(short + String(repeating: " ", count: padding)))))"
-        default: break
+        if type.base == .numeric, !type.isArray { return try compareNumeric(value, type, symbol, operand) }
+        if !type.isArray {
+            switch type.base {
+            case .enumeration where isOrder:
+                // Its place in the type stands in the statement.
+                forbidReuse()
+                _ = try ValueForm.parse(operand.text, as: type.compared, enums: access.catalog.enums)
+                let labels = type.enumName.flatMap { access.catalog.enums[$0]?.labels } ?? []
+                let position = labels.firstIndex(of: operand.text) ?? 0
+                return "(\(ordinal(of: value, type)) \(symbol) \(position))"
+            case .interval where isOrder:
+                _ = try ValueForm.parse(operand.text, as: type.compared, enums: access.catalog.enums)
+                throw RowError.notImplemented("Comparing intervals by \(symbol) on SQLite")
+            case .bpchar:
+                guard let length = type.precision else { break }
+                if let padded = try bind(operand, .padded(type.compared, length: length)) {
+                    return "(\(value) \(symbol) \(padded))"
+                }
+            default: break
+            }
         }
-        return "(\(value) \(symbol) \(bind(parsed)))"
+        guard let parameter = try bind(operand, .parsed(type.compared)) else { return "0" }
+        guard !type.isArray else { return "(\(value) \(symbol) \(parameter))" }
+        switch type.base {
+        case .jsonb: return "(\(value) COLLATE \(DocumentOrder.collation) \(symbol) \(parameter))"
+        case .citext: return "(martlet_lower(\(value)) \(symbol) martlet_lower(\(parameter)))"
+        default: return "(\(value) \(symbol) \(parameter))"
+        }
     }
 
     /// A number with more digits than the column keeps is compared as it is, not rounded first.
     private mutating func compareNumeric(
-        _ value: String, _ type: ColumnType, _ symbol: String, _ text: String
+        _ value: String, _ type: ColumnType, _ symbol: String, _ operand: Operand
     ) throws -> String {
-        let exact = try ValueForm.parse(text, as: ColumnType(base: .numeric, display: "numeric"))
-        guard let scale = type.storedScale else { return "(\(value) COLLATE martlet_numeric \(symbol) \(bind(exact)))" }
-        if case .text(let digits) = exact, let scaled = Self.scaled(digits, scale) {
-            return "(\(value) \(symbol) \(bind(.integer(scaled))))"
+        if let scale = type.storedScale {
+            if let parameter = try bind(operand, .scaled(scale)) { return "(\(value) \(symbol) \(parameter))" }
+            forbidReuse()
+            let exact = try bind(operand, .decimal) ?? "NULL"
+            return "(martlet_decimal_unscale(\(value), \(scale)) COLLATE martlet_numeric \(symbol) \(exact))"
         }
-        return "(martlet_decimal_unscale(\(value), \(scale)) COLLATE martlet_numeric \(symbol) \(bind(exact)))"
-    }
-
-    /// The decimal times ten to the scale, when that is an integer of 64 bits.
-    private static func scaled(_ digits: String, _ scale: Int) -> Int64? {
-        let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2 else { return nil }
-        var fraction = parts.count == 2 ? String(parts[1]) : ""
-        while fraction.hasSuffix("0"), fraction.count > scale { fraction.removeLast() }
-        guard fraction.count <= scale else { return nil }
-        return Int64(parts[0] + fraction + String(repeating: "0", count: scale - fraction.count))
+        let exact = try bind(operand, .decimal) ?? "NULL"
+        return "(\(value) COLLATE martlet_numeric \(symbol) \(exact))"
     }
 }
 

@@ -326,7 +326,7 @@ struct RowWrites {
             "SELECT \((["\(alias).rowid"] + list).joined(separator: ", ")) "
             + "FROM \(SQLiteName.quoted(relation.name)) AS \(alias)"
         if !conditions.isEmpty { sql += " WHERE \(RowExpressions.joined(conditions, "AND"))" }
-        return try session.query(sql, expressions.parameters).map { row in
+        return try session.query(sql, expressions.parameters.values).map { row in
             StoredRow(rowID: row[0].integerValue ?? 0, image: Array(row.values.dropFirst()))
         }
     }

@@ -33,13 +33,13 @@ struct RowsCompiler {
         let (list, members, sortColumns) = try selection(rows, alias, sorts: source.isImage, &expressions)
         var sql = "SELECT \(list.isEmpty ? "1" : list.joined(separator: ", ")) FROM \(from)"
         if !conditions.isEmpty { sql += " WHERE \(conditions.joined(separator: " AND "))" }
-        if !source.isImage { sql += try orderAndWindow(rows, alias, &expressions) }
+        if !source.isImage { sql += try orderAndWindow(rows, isRoot: source.isRoot, alias, &expressions) }
         return CompiledRows(
-            sql: sql, parameters: expressions.parameters, slots: slots, members: members, sortColumns: sortColumns)
+            sql: sql, bound: expressions.parameters, slots: slots, members: members, sortColumns: sortColumns)
     }
 
     /// How many rows match, without limit and offset.
-    func total(_ rows: RowSet) throws -> (sql: String, parameters: [SQLValue]) {
+    func total(_ rows: RowSet) throws -> (sql: String, parameters: Parameters) {
         var expressions = RowExpressions(access: access)
         let relation = try relation(rows.relation)
         let alias = expressions.makeAlias()
@@ -148,7 +148,11 @@ struct RowsCompiler {
                 list.append("count(*)")
             case .embed(let embed):
                 let inner = try compile(embed.rows, from: .joined(embed.relationship))
-                guard !embed.isHidden else { continue }
+                guard !embed.isHidden else {
+                    // It is made for its refusals alone, which are not made again with other values.
+                    expressions.forbidReuse()
+                    continue
+                }
                 let columns = embed.relationship.parentColumns
                 let positions = columns.indices.map { list.count + $0 }
                 list += columns.map { SQLiteName.quoted(column: $0, of: alias) }
@@ -183,7 +187,7 @@ struct RowsCompiler {
     // MARK: Order and conditions
 
     private func orderAndWindow(
-        _ rows: RowSet, _ alias: String, _ expressions: inout RowExpressions
+        _ rows: RowSet, isRoot: Bool, _ alias: String, _ expressions: inout RowExpressions
     ) throws -> String {
         var terms: [String] = []
         for term in rows.order {
@@ -192,8 +196,12 @@ struct RowsCompiler {
                     + "\(term.isDescending ? " DESC" : "") NULLS \(term.nullsFirst ? "FIRST" : "LAST")")
         }
         var sql = terms.isEmpty ? "" : " ORDER BY \(terms.joined(separator: ", "))"
-        if rows.limit != nil || rows.offset > 0 { sql += " LIMIT \(expressions.bind(.integer(rows.limit ?? -1)))" }
-        if rows.offset > 0 { sql += " OFFSET \(expressions.bind(.integer(rows.offset)))" }
+        if rows.limit != nil || rows.offset > 0 {
+            sql += " LIMIT \(expressions.bind(.integer(rows.limit ?? -1), from: isRoot ? .limit : .fixed))"
+        }
+        if rows.offset > 0 {
+            sql += " OFFSET \(expressions.bind(.integer(rows.offset), from: isRoot ? .offset : .fixed))"
+        }
         return sql
     }
 
@@ -293,6 +301,7 @@ struct RowsCompiler {
 
 extension RowsCompiler.Source {
     fileprivate var isImage: Bool { if case .image = self { true } else { false } }
+    fileprivate var isRoot: Bool { if case .relation = self { true } else { false } }
 }
 
 extension Relationship {

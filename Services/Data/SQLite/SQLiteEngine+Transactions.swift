@@ -17,7 +17,7 @@ extension SQLiteEngine {
                 let access = RowAccess(schema: schema, session: step.session)
                 let result =
                     switch step.action {
-                    case .read(let plan): try CompiledRead(plan, access).run(database)
+                    case .read(let plan): try schema.read(plan, access).run(database)
                     case .write(let plan): try RowWrites(session: database, access: access, plan: plan).run()
                     }
                 try transaction.judge(position, result)

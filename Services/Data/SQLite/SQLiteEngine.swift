@@ -96,7 +96,8 @@ package final class SQLiteEngine: RowEngine {
 
     package func read(_ plan: ReadPlan, session: RequestSession) async throws -> RowsResult {
         try checkRole(session.role)
-        let compiled = try CompiledRead(plan, RowAccess(schema: snapshot, session: session))
+        let schema = snapshot
+        let compiled = try schema.read(plan, RowAccess(schema: schema, session: session))
         return try await database.read(deadline: session.deadline) { try compiled.run($0) }
     }
 

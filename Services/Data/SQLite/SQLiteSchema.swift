@@ -31,6 +31,9 @@ final class SQLiteSchema: Sendable {
         case text(String)
     }
 
+    /// An application asks some dozens of things; the rest is for what nobody foresaw.
+    private let reads = Mutex(GenerationCache<ReadShape, CompiledRead>(countMax: 256))
+
     /// Foreign keys by the relation that they refer to, in the order in which their actions run.
     private let references: [QualifiedName: [(child: Relation, key: ForeignKey)]]
 
@@ -44,6 +47,26 @@ final class SQLiteSchema: Sendable {
     }
 
     var catalog: Catalog { cache.catalog }
+
+    /// A read as statements, from an earlier one of the same shape where there is one.
+    ///
+    /// - Throws: as `CompiledRead` does.
+    func read(_ plan: ReadPlan, _ access: RowAccess) throws -> CompiledRead {
+        // A plan that was made of another state of the schema may mean something else by the same names.
+        guard plan.schema === cache, !access.isUnrestricted else { return try CompiledRead(plan, access) }
+        let shape = ReadShape(plan, role: access.role)
+        if let known = reads.withLock({ $0.value(for: shape) }) {
+            let values = ReadValues(
+                context: access.context, texts: shape.texts, limit: plan.rows.limit, offset: plan.rows.offset,
+                enums: catalog.enums)
+            if let taken = try known.taken(from: values) { return taken }
+        }
+        let made = try CompiledRead(plan.numbered, access)
+        if made.isReusable, shape.byteCount <= ReadShape.bytesMax {
+            reads.withLock { $0.keep(made.withoutValues, for: shape.withoutTexts) }
+        }
+        return made
+    }
 
     func referencing(_ name: QualifiedName) -> [(child: Relation, key: ForeignKey)] { references[name] ?? [] }
 
