@@ -31,6 +31,13 @@ final class RawClient {
         _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
+    /// As many bytes as the connection takes at once; nil when it takes none.
+    func sendWithoutWaiting(_ text: String) -> Int? {
+        let bytes = Array(text.utf8)
+        let count = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+        return count > 0 ? count : nil
+    }
+
     /// One answer: its head, and as many bytes of body as its Content-Length says. Nil at the end of the connection.
     func receive(withoutBody: Bool = false) -> (head: String, body: String)? {
         var text = String(decoding: pending, as: UTF8.self)

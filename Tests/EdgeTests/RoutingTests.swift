@@ -52,6 +52,18 @@ struct RoutingTests {
         #expect((target.map { "\($0.path)|\($0.query)|\($0.decodedPath ?? "-")" } ?? "-") == expected)
     }
 
+    @Test("Names of fields are found whatever their case, and no others")
+    func fieldNames() {
+        let names = FieldNames(["te", "host", "x-real-ip"])
+        for name in ["te", "TE", "Te", "host", "HOST", "X-Real-IP"] { #expect(names.contains(name)) }
+        for name in ["", "t", "tee", "hos", "hosts", "x_real-ip", "X-Real\u{d}IP", "x-real-ipx", "\u{212a}ost", "h@st"] {
+            #expect(!names.contains(name), "\(name)")
+        }
+        #expect(!FieldNames([]).contains("te"))
+        #expect(FieldNames.isEqual("Content-Length", "content-length"))
+        #expect(!FieldNames.isEqual("Content[Length", "content{length"))
+    }
+
     @Test("A query parameter is found and decoded")
     func parameters() {
         let target = RequestTarget("/x?apikeys=no&apikey=a%2Bb+c&apikey=second&empty")

@@ -3,6 +3,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import MartletEdge
@@ -10,11 +11,26 @@ import Testing
 /// The public server against clients that are slow, greedy, broken, or simply right.
 @Suite("Edge: server")
 struct ServerTests {
-    /// Answers with what it was asked.
-    private struct Echo: EdgeResponder {
+    /// Answers with what it was asked; `/held` only once somebody asks for `/release`.
+    private final class Echo: EdgeResponder {
+        private let held = Mutex<[@Sendable (EdgeResponse) -> Void]>([])
+
         func begin(_ request: EdgeRequest, _ answer: @escaping @Sendable (EdgeResponse) -> Void) -> Task<Void, Never> {
             // At once and here: the tests block the threads that tasks would need.
             let text = "\(request.method.rawValue) \(request.target) \(request.body.readableBytes)"
+            if request.target == "/held" {
+                held.withLock { $0.append(answer) }
+                return Task {}
+            }
+            if request.target == "/release" {
+                let waiting = held.withLock { held in
+                    defer { held = [] }
+                    return held
+                }
+                for answer in waiting {
+                    answer(EdgeResponse(status: 200, body: .bytes(ByteBuffer(string: "held"))))
+                }
+            }
             answer(
                 request.target == "/none"
                     ? EdgeResponse(status: 204)
@@ -73,6 +89,66 @@ struct ServerTests {
             let last = client.receive()
             #expect(last?.body == "GET /5 0" && last?.head.contains("Connection: close") == true)
             #expect(client.isEnded())
+        }
+    }
+
+    /// A request on a connection of its own: what others sent before it has been read when it is answered.
+    private func ask(_ target: String, _ port: Int) throws {
+        let other = try RawClient(port: port)
+        other.send("GET \(target) HTTP/1.1\r\nHost: x\r\n\r\n")
+        #expect(other.receive()?.body == "GET \(target) 0")
+    }
+
+    @Test("What comes while an answer is made waits for its turn")
+    func early() async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            for number in 0..<3 {
+                client.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+                try ask("/sync", port)
+                client.send("POST /\(number) HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
+                try ask("/sync", port)
+                client.send("bc")
+                try ask("/release", port)
+                #expect(client.receive()?.body == "held")
+                #expect(client.receive()?.body == "POST /\(number) 3")
+            }
+        }
+    }
+
+    @Test("Half a head that comes while an answer is made has its time from the answer on")
+    func slowHeadBehind() async throws {
+        try await with(head: 300) { port, _ in
+            let client = try RawClient(port: port)
+            client.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            try ask("/sync", port)
+            client.send("GET / HT")
+            try ask("/sync", port)
+            try ask("/release", port)
+            #expect(client.receive()?.body == "held")
+            #expect(client.receive()?.body == "request_not_finished")
+            #expect(client.isEnded())
+        }
+    }
+
+    @Test("A client that sends on and on while its answer is made is left waiting")
+    func greedy() async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            try ask("/sync", port)
+            let more = String(repeating: "GET /x HTTP/1.1\r\nHost: x\r\n\r\n", count: 1_000)
+            // The kernel's own buffers take some ten megabytes.
+            let bound = 64 << 20
+            var sent = 0
+            for _ in 0..<20 where sent < bound {
+                while sent < bound, let count = client.sendWithoutWaiting(more) { sent += count }
+                try ask("/sync", port)
+            }
+            #expect(sent > 0 && sent < bound)
+            try ask("/release", port)
+            #expect(client.receive()?.body == "held")
+            #expect(client.receive()?.body == "GET /x 0")
         }
     }
 

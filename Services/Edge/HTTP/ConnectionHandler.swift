@@ -32,6 +32,8 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var context: ChannelHandlerContext?
     private var deadline = NIODeadline.distantFuture
     private var isHeadArriving = false
+    /// Some of the next request came while this one was answered.
+    private var hasBytesBehind = false
     private var hasHeadTimedOut = false
     private var task: Task<Void, Never>?
     private var peer = ""
@@ -99,6 +101,8 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             guard !isHeadArriving else { return }
             isHeadArriving = true
             allow(limits.headTimeout)
+        case (is FirstByte, .answering):
+            hasBytesBehind = true
         case (is FirstByte, _): return
         case (ChannelEvent.inputClosed, .waiting), (ChannelEvent.inputClosed, .receiving),
             (ChannelEvent.inputClosed, .draining):
@@ -279,7 +283,9 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard case .answering = state else { return }
         if isKeepAlive, !sweeper.isClosing {
             state = .waiting
-            allow(limits.idleTimeout)
+            isHeadArriving = hasBytesBehind
+            hasBytesBehind = false
+            allow(isHeadArriving ? limits.headTimeout : limits.idleTimeout)
             context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         } else {
             state = .closed
@@ -304,7 +310,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         headers.reserveCapacity(response.headers.count + 4)
         var hasLength = false
         for (name, value) in response.headers {
-            if name.lowercased() == "content-length" { hasLength = true }
+            if FieldNames.isEqual(name, "content-length") { hasLength = true }
             headers.add(name: name, value: value)
         }
         if case .answering(isHead: true, _) = state, case .bytes = response.body {
@@ -345,13 +351,33 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 /// Says that the first bytes of a request have arrived; sent from in front of the HTTP decoder.
 struct FirstByte: Sendable {}
 
-/// Tells the connection when bytes arrive, which the HTTP decoder shows only once the whole head is there.
-final class ByteWatcher: ChannelInboundHandler, RemovableChannelHandler {
+/// Tells the connection when bytes arrive, which the HTTP decoder shows only once the whole head is there; and reads on
+/// while a request is answered.
+///
+/// `HTTPServerPipelineHandler` reads no further until the answer is out. To take the socket out of the kernel's list of
+/// those that are watched and to put it back is two system calls a request; what comes early is taken in instead, and
+/// waits behind that handler. Beyond `aheadBytesMax` the client waits, as it does there.
+final class ByteWatcher: ChannelInboundHandler, ChannelOutboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+
+    /// Bytes since somebody behind us has asked for more.
+    private var aheadBytes = 0
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        aheadBytes += unwrapInboundIn(data).readableBytes
         // The event overtakes the bytes, so that the head's timer is replaced by what follows the head.
         context.fireUserInboundEventTriggered(FirstByte())
         context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        if aheadBytes <= ConnectionLimits.aheadBytesMax { context.read() }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        aheadBytes = 0
+        context.read()
     }
 }

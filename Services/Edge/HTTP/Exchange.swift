@@ -67,6 +67,8 @@ struct ConnectionLimits: Sendable {
     /// have to fit into a header of the bus (60 KiB).
     static let headBytesMax = 40 << 10
     static let headFieldsMax = 256
+    /// Bytes of later requests that are taken in while one is answered, before what the last read brought.
+    static let aheadBytesMax = 8 << 10
     /// How long the rest of a refused body is read and dropped, so that the client gets to see the refusal.
     static let drainTimeout = TimeAmount.seconds(2)
 }

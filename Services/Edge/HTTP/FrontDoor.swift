@@ -185,37 +185,35 @@ final class FrontDoor: EdgeResponder {
         return response
     }
 
-    private static let notForwarded: Set<String> = [
+    private static let notForwarded = FieldNames([
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
         "upgrade", "cookie", "authorization", "apikey", "x-api-key", "expect", "content-length", "host",
         "x-forwarded-for",
         "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "traceparent", "x-request-id",
         "idempotency-key",
-    ]
+    ])
 
     private static func forwarded(_ headers: HTTPHeaders) -> [HTTPField] {
         var fields: [HTTPField] = []
         fields.reserveCapacity(headers.count)
-        for (name, value) in headers {
-            let name = name.lowercased()
-            if !notForwarded.contains(name) { fields.append(HTTPField(name, value)) }
+        for (name, value) in headers where !notForwarded.contains(name) {
+            fields.append(HTTPField(name.lowercased(), value))
         }
         return fields
     }
 
-    private static let notForwardedAll: Set<String> = [
+    private static let notForwardedAll = FieldNames([
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
         "upgrade", "expect", "content-length", "host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
         "x-forwarded-prefix", "x-real-ip", "forwarded", "traceparent", "x-request-id", "x-martlet-claims",
-    ]
+    ])
 
     /// All fields of the client but those of its connection, and where it reached the edge.
     private func forwardedAll(_ request: EdgeRequest) -> [HTTPField] {
         var fields: [HTTPField] = []
         fields.reserveCapacity(request.headers.count + 2)
-        for (name, value) in request.headers {
-            let name = name.lowercased()
-            if !Self.notForwardedAll.contains(name) { fields.append(HTTPField(name, value)) }
+        for (name, value) in request.headers where !Self.notForwardedAll.contains(name) {
+            fields.append(HTTPField(name.lowercased(), value))
         }
         let isTrusted = addresses.isTrusted(request.peer)
         let given = isTrusted ? request.headers.first(name: "x-forwarded-proto") : nil
@@ -312,12 +310,12 @@ final class FrontDoor: EdgeResponder {
 
     private func finish(_ response: EdgeResponse, _ visit: Visit, method: String, target: String) -> EdgeResponse {
         var response = response
-        if !response.headers.contains(where: { $0.name.lowercased() == "x-content-type-options" }) {
+        if !response.headers.contains(where: { FieldNames.isEqual($0.name, "x-content-type-options") }) {
             response.headers.append(("X-Content-Type-Options", "nosniff"))
         }
         response.headers.append(("X-Request-Id", visit.requestID))
         if let cors = visit.route?.cors, visit.hasOrigin, !cors.isLeftToOwner || !Self.speaksOfOrigins(response) {
-            if !response.headers.contains(where: { $0.name.lowercased() == "access-control-allow-origin" }) {
+            if !response.headers.contains(where: { FieldNames.isEqual($0.name, "access-control-allow-origin") }) {
                 response.headers.append(("Access-Control-Allow-Origin", "*"))
             }
             response.headers.append(("Access-Control-Expose-Headers", cors.exposed))

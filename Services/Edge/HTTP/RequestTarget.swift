@@ -11,15 +11,20 @@ struct RequestTarget: Sendable {
 
     /// Nil for what is not `/path` or `/path?query`. The absolute form is reduced to it, as RFC 9112 asks of servers.
     init?(_ target: String) {
-        var rest = Substring(target)
-        for scheme in ["http://", "https://"] where rest.lowercased().hasPrefix(scheme) {
-            rest = rest.dropFirst(scheme.count).drop { $0 != "/" && $0 != "?" }
-            if rest.first != "/" { rest = Substring("/" + rest) }
-        }
+        let rest = target.utf8.first == UInt8(ascii: "/") ? Substring(target) : Self.withoutAuthority(target)
         guard rest.utf8.first == UInt8(ascii: "/"), rest.utf8.count <= Self.bytesMax else { return nil }
         let mark = rest.utf8.firstIndex(of: UInt8(ascii: "?"))
         path = String(rest[..<(mark ?? rest.endIndex)])
         query = mark.map { String(rest[rest.utf8.index(after: $0)...]) } ?? ""
+    }
+
+    private static func withoutAuthority(_ target: String) -> Substring {
+        var rest = Substring(target)
+        for scheme in ["http://", "https://"] where rest.prefix(scheme.count).lowercased() == scheme {
+            rest = rest.dropFirst(scheme.count).drop { $0 != "/" && $0 != "?" }
+            if rest.first != "/" { rest = Substring("/" + rest) }
+        }
+        return rest
     }
 
     /// The path with its percent escapes resolved; nil if they are broken or no UTF-8.

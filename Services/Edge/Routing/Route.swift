@@ -40,7 +40,7 @@ struct Route: Sendable {
     /// The path behind the prefix, beginning with `/`; nil if `path` is not below it.
     func pathInside(_ path: String) -> Substring? {
         guard path.utf8.starts(with: prefix.utf8) else { return nil }
-        let rest = path[path.index(path.startIndex, offsetBy: prefix.count)...]
+        let rest = path[path.utf8.index(path.startIndex, offsetBy: prefix.utf8.count)...]
         if rest.isEmpty { return "/" }
         return rest.utf8.first == UInt8(ascii: "/") ? rest : nil
     }
