@@ -3,12 +3,14 @@
 /// Finds what a client may have meant by a name that does not exist.
 enum NameSuggestion {
     /// Share of the longer name that must be right.
-    private static let similarityMin = 0.75
+    static let similarityMin = 0.75
     /// Longer names are not compared: the work grows with the product of the lengths.
     private static let lengthMax = 64
 
     /// The most similar of `names`, when one is similar enough.
-    static func closest(to name: String, among names: some Sequence<String>) -> String? {
+    static func closest(to name: String, among names: some Sequence<String>, similarityMin: Double = similarityMin)
+        -> String?
+    {
         guard name.unicodeScalars.count <= lengthMax else { return nil }
         var best: (name: String, similarity: Double)?
         for candidate in names where candidate.unicodeScalars.count <= lengthMax {

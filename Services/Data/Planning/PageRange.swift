@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MartletWire
+
 /// The window of root rows that a request asks for: `limit`, `offset` and the `Range` header, intersected
 /// (rest contract 9.1).
 struct PageRange: Equatable {
@@ -11,6 +13,13 @@ struct PageRange: Equatable {
 
     static func unsatisfiable(_ details: String) -> RowError {
         RowError("PGRST103", "Requested range not satisfiable", details: details)
+    }
+
+    /// A page that begins behind the last row.
+    static func unsatisfiable(offset: Int64, total: Int64) -> RowError {
+        var error = unsatisfiable("An offset of \(offset) was requested, but there are only \(total) rows.")
+        error.fields = [HTTPField("content-range", "*/\(total)")]
+        return error
     }
 
     init(limit: Int64? = nil, offset: Int64 = 0) {

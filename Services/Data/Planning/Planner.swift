@@ -7,6 +7,8 @@ struct Planner {
     let schema: SchemaCache
     /// Most rows that a read shows, at the root and in each embed; nil: no bound (`max_rows`).
     let rowsMax: Int64?
+    /// The root is no relation of the schema, though it may have the name of one: nothing is related to it.
+    var isRootUnrelated = false
 
     /// The relation of a URL.
     ///
@@ -55,7 +57,7 @@ struct Planner {
 
     // MARK: One level
 
-    private func rowSet(_ relation: Relation, _ level: PlanLevel, bounded: Bool) throws(RowError) -> RowSet {
+    func rowSet(_ relation: Relation, _ level: PlanLevel, bounded: Bool) throws(RowError) -> RowSet {
         let embedded = try level.embedded()
         var embeds: [Int: Embed] = [:]
         for (position, node) in level.nodes.enumerated() {
@@ -80,7 +82,9 @@ struct Planner {
         _ node: EmbedNode, from source: Relation, _ level: PlanLevel, bounded: Bool
     ) throws(RowError) -> Embed {
         if node.isSpread { throw .notImplemented("Spreading '...\(node.target)' in the 'select' parameter") }
-        let relationship = try RelationshipResolver(schema: schema).resolve(
+        // Only the root can be unrelated: nothing is embedded in it then.
+        let relationships = isRootUnrelated ? [] : schema.relationships(from: source.name)
+        let relationship = try RelationshipResolver(relationships: relationships).resolve(
             from: source.name, target: node.target, hint: node.hint)
         guard let target = schema.exposedRelation(relationship.target) else {
             throw RowError("PGRSTX00", "The schema cache holds a relationship without its table")

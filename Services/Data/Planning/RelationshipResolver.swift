@@ -5,11 +5,12 @@ import MartletSQL
 
 /// Finds the one relationship that an embed means (rest contract 6.2–6.4).
 struct RelationshipResolver {
-    let schema: SchemaCache
+    /// Those that start at the source.
+    let relationships: [Relationship]
 
     /// - Throws: `RowError` PGRST200 when nothing links the two, PGRST201 when more than one relationship does.
     func resolve(from source: QualifiedName, target: String, hint: String?) throws(RowError) -> Relationship {
-        let found = schema.relationships(from: source).filter { relationship in
+        let found = relationships.filter { relationship in
             if let hint { relationship.isNamed(target, hint: hint) } else { relationship.isNamed(target) }
         }
         guard let first = found.first else { throw missing(source, target, hint) }
@@ -19,7 +20,7 @@ struct RelationshipResolver {
 
     private func missing(_ source: QualifiedName, _ target: String, _ hint: String?) -> RowError {
         let using = hint.map { " using the hint '\($0)'" } ?? ""
-        let known = schema.relationships(from: source).map(\.target.name)
+        let known = relationships.map(\.target.name)
         let similar = hint == nil ? NameSuggestion.closest(to: target, among: known) : nil
         return RowError(
             "PGRST200",

@@ -15,6 +15,7 @@ struct PostgresCatalogReader {
         try readRelations(into: &catalog)
         try readColumns(into: &catalog)
         try readConstraints(into: &catalog)
+        try PostgresFunctionReader(session: session).read(into: &catalog)
         for row in try session.query("select rolname, rolbypassrls from pg_roles") {
             catalog.roles[row[0].textValue ?? ""] = Role(bypassesRowSecurity: row[1].textValue == "t")
         }
@@ -57,14 +58,10 @@ struct PostgresCatalogReader {
         let rows = try session.query(
             """
             select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), \
-            coalesce(e.typname, b.typname), b.typcategory = 'A', coalesce(e.typtype, b.typtype), \
-            en.nspname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated, \
+            \(Self.typeColumns), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated, \
             col_description(c.oid, a.attnum) \
             from \(Self.relations) join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
-            join pg_type t on t.oid = a.atttypid \
-            join pg_type b on b.oid = case t.typtype when 'd' then t.typbasetype else t.oid end \
-            left join pg_type e on e.oid = b.typelem and b.typcategory = 'A' \
-            left join pg_namespace en on en.oid = coalesce(e.typnamespace, b.typnamespace) \
+            \(Self.typeJoins("a.atttypid")) \
             left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum \
             order by c.oid, a.attnum
             """)
@@ -79,19 +76,34 @@ struct PostgresCatalogReader {
                 }
             catalog.relations[name]?.columns.append(
                 Column(
-                    name: row[2].textValue ?? "", type: type(of: row), notNull: row[8].textValue == "t",
+                    name: row[2].textValue ?? "", type: Self.type(of: row, at: 3), notNull: row[8].textValue == "t",
                     defaultExpression: generated ? nil : row[9].textValue, identity: identity,
                     generatedExpression: generated ? row[9].textValue : nil, comment: row[12].textValue))
         }
     }
 
-    private func type(of row: SQLRow) -> ColumnType {
-        let typeName = row[4].textValue ?? ""
-        let display = row[3].textValue ?? ""
-        let isArray = row[5].textValue == "t"
-        if row[6].textValue == "e" {
+    /// What says a type, after `format_type`, of the rows that `typeJoins` bring.
+    static let typeColumns =
+        "coalesce(e.typname, b.typname), b.typcategory = 'A', coalesce(e.typtype, b.typtype), en.nspname"
+
+    /// - Parameter oid: expression of the type.
+    static func typeJoins(_ oid: String) -> String {
+        """
+        join pg_type t on t.oid = \(oid) \
+        join pg_type b on b.oid = case t.typtype when 'd' then t.typbasetype else t.oid end \
+        left join pg_type e on e.oid = b.typelem and b.typcategory = 'A' \
+        left join pg_namespace en on en.oid = coalesce(e.typnamespace, b.typnamespace)
+        """
+    }
+
+    /// - Parameter first: where `format_type` stands, with `typeColumns` after it.
+    static func type(of row: SQLRow, at first: Int) -> ColumnType {
+        let typeName = row[first + 1].textValue ?? ""
+        let display = row[first].textValue ?? ""
+        let isArray = row[first + 2].textValue == "t"
+        if row[first + 3].textValue == "e" {
             return ColumnType(
-                base: .enumeration, isArray: isArray, enumName: QualifiedName(row[7].textValue ?? "", typeName),
+                base: .enumeration, isArray: isArray, enumName: QualifiedName(row[first + 4].textValue ?? "", typeName),
                 display: display)
         }
         let base = typeName == "enumeration" ? nil : ColumnType.Base(rawValue: typeName)

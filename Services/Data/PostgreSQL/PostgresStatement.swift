@@ -14,6 +14,11 @@ struct PostgresStatement {
         return "$\(parameters.count)"
     }
 
+    mutating func bind(_ value: SQLValue) -> String {
+        parameters.append(value)
+        return "$\(parameters.count)"
+    }
+
     mutating func makeAlias() -> String {
         defer { aliases += 1 }
         return "t\(aliases)"
@@ -45,7 +50,7 @@ struct PostgresStatement {
     }
 
     /// - Parameter joining: the condition that ties an embed's rows to its parent's.
-    private mutating func select(_ rows: RowSet, alias: String, from source: String, joining: String?) -> String {
+    mutating func select(_ rows: RowSet, alias: String, from source: String, joining: String?) -> String {
         let list = selectList(rows, alias: alias)
         var sql = "select \(list) from \(source)"
         let conditions = [joining, condition(of: rows, alias: alias)].compactMap(\.self)

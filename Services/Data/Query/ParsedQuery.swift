@@ -20,6 +20,12 @@ package struct ParsedQuery: Sendable, Equatable {
         package var offset: Int64?
     }
 
+    /// An argument of a function, as sent.
+    package struct Argument: Sendable, Equatable {
+        package var name: String
+        package var value: String
+    }
+
     package var select: [SelectNode] = [.star]
     /// Whether the client sent a `select`.
     package var hasSelect = false
@@ -28,6 +34,8 @@ package struct ParsedQuery: Sendable, Equatable {
     package var conditions: [Condition] = []
     package var orders: [Order] = []
     package var windows: [Window] = []
+    /// Parameters that are no filter, where arguments may stand in the query.
+    package var arguments: [Argument] = []
 
     package init() {}
 

@@ -8,20 +8,24 @@ package struct QueryParser {
     static let depthMax = 32
 
     private var query = ParsedQuery()
+    private let takesArguments: Bool
     private var hasColumns = false
     private var hasOnConflict = false
 
+    private init(takesArguments: Bool) { self.takesArguments = takesArguments }
+
+    /// - Parameter takesArguments: a parameter whose value is no filter is a function's argument (12.1).
     /// - Throws: `RowError` PGRST100 for the first parameter that does not parse, in the order sent.
-    package static func parse(_ text: String) throws(RowError) -> ParsedQuery {
-        try parse(QueryString(text))
+    package static func parse(_ text: String, takesArguments: Bool = false) throws(RowError) -> ParsedQuery {
+        try parse(QueryString(text), takesArguments: takesArguments)
     }
 
-    package static func parse(_ string: QueryString) throws(RowError) -> ParsedQuery {
+    package static func parse(_ string: QueryString, takesArguments: Bool = false) throws(RowError) -> ParsedQuery {
         guard string.parameters.count <= parametersMax else {
             throw RowError(
                 "PGRST100", "The query string has too many parameters", details: "At most \(parametersMax) are allowed")
         }
-        var parser = QueryParser()
+        var parser = QueryParser(takesArguments: takesArguments)
         for parameter in string.parameters { try parser.read(parameter) }
         return parser.query
     }
@@ -73,10 +77,21 @@ package struct QueryParser {
             let node = try LogicParser.parse(last == "and" ? .and : .or, isNegated: isNegated, parameter.value)
             query.conditions.append(.init(path: path, node: node))
         default:
-            let (path, field) = try FilterParser.key(name)
-            let node = try FilterParser.condition(on: field, parameter.value)
-            query.conditions.append(.init(path: path, node: node))
+            do {
+                let (path, field) = try FilterParser.key(name)
+                let node = try FilterParser.condition(on: field, parameter.value)
+                query.conditions.append(.init(path: path, node: node))
+            } catch {
+                guard takesArguments else { throw error }
+                query.arguments.append(.init(name: argumentName(name), value: parameter.value))
+            }
         }
+    }
+
+    /// A name that is quoted as a column's means the same as the bare one.
+    private func argumentName(_ name: String) -> String {
+        guard let (path, field) = try? FilterParser.key(name), path.isEmpty, field.path.isEmpty else { return name }
+        return field.name
     }
 
     private func treePath(_ prefix: String) throws(RowError) -> [String] {

@@ -16,6 +16,7 @@ enum ErrorReply {
     static func rowError(_ error: any Error) -> RowError {
         switch error {
         case let error as RowError: error
+        case let error as DatabaseError where error.sqlState == RaisedError.state: RaisedError.rowError(error)
         case let error as DatabaseError: RowError(error)
         default: RowError("PGRSTX00", "The request failed by a fault of the server", status: 500)
         }
@@ -27,12 +28,29 @@ enum ErrorReply {
             "code": .string(error.code), "details": error.details, "hint": error.hint.map { .string($0) } ?? .null,
             "message": .string(error.message),
         ]
-        var fields = [HTTPField("content-type", MediaType.json.contentType)] + error.fields
+        var fields = error.fields
+        if error.fields.allSatisfy({ $0.name != "content-type" }) {
+            fields.insert(HTTPField("content-type", MediaType.json.contentType), at: 0)
+        }
         if status == 401, !fields.contains(where: { $0.name == "www-authenticate" }) {
             fields.append(HTTPField("www-authenticate", "Bearer"))
         }
         if status == 503 { fields.append(HTTPField("retry-after", String(retryAfterSeconds))) }
-        fields.append(HTTPField("proxy-status", "Martlet; error=\(error.code)"))
-        return FinishedReply(status: status, fields: fields, body: Array(body.text.utf8))
+        // SQL may raise a code of any text; one that is no word would break the field.
+        if error.code.utf8.allSatisfy({ isWord($0) }) {
+            fields.append(HTTPField("proxy-status", "Martlet; error=\(error.code)"))
+        }
+        var reply = FinishedReply(status: status, fields: fields, body: Array(body.text.utf8))
+        reply.dropForbiddenBody()
+        return reply
+    }
+
+    private static func isWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
     }
 }

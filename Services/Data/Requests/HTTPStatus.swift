@@ -4,9 +4,12 @@
 enum HTTPStatus {
     private static let api: [String: UInt16] = [
         "PGRST000": 503, "PGRST001": 503, "PGRST002": 503, "PGRST003": 504, "PGRST100": 400, "PGRST101": 405,
-        "PGRST102": 400, "PGRST103": 416, "PGRST106": 406, "PGRST107": 406, "PGRST108": 400, "PGRST116": 406,
-        "PGRST117": 405, "PGRST118": 400, "PGRST122": 400, "PGRST123": 400, "PGRST124": 400, "PGRST125": 404,
-        "PGRST126": 404, "PGRST127": 400, "PGRST200": 400, "PGRST201": 300, "PGRST202": 404, "PGRST204": 400,
+        "PGRST102": 400, "PGRST103": 416, "PGRST106": 406, "PGRST107": 406, "PGRST108": 400, "PGRST111": 500,
+        "PGRST112": 500, "PGRST116": 406,
+        "PGRST117": 405, "PGRST118": 400, "PGRST121": 500, "PGRST122": 400, "PGRST123": 400, "PGRST124": 400,
+        "PGRST125": 404,
+        "PGRST126": 404, "PGRST127": 400, "PGRST128": 400, "PGRST200": 400, "PGRST201": 300, "PGRST202": 404,
+        "PGRST203": 300, "PGRST204": 400,
         "PGRST205": 404, "PGRST301": 401, "PGRST302": 401, "PGRST303": 401, "PGRSTX00": 500,
     ]
     private static let states: [String: UInt16] = [
@@ -31,8 +34,8 @@ enum HTTPStatus {
         default: break
         }
         if let status = states[code] { return status }
-        if code.utf8.count == 5, code.hasPrefix("PT"), let status = UInt16(code.dropFirst(2)), 100...599 ~= status {
-            return status
+        if code.utf8.count == 5, code.hasPrefix("PT"), UInt16(code.dropFirst(2)) != nil {
+            return ResponseSettings.status(String(code.dropFirst(2))) ?? 500
         }
         return classes[String(code.prefix(2))] ?? 400
     }

@@ -72,6 +72,15 @@ struct Preferences: Sendable, Equatable {
         if method == .patch || method == .delete, let affectedBound { parts.append("max-affected=\(affectedBound)") }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
+
+    /// The same for a function's call.
+    var appliedToCall: String? {
+        var parts: [String] = []
+        if let count { parts.append("count=\(count.rawValue)") }
+        if let isStrict { parts.append("handling=\(isStrict ? "strict" : "lenient")") }
+        if let affectedBound { parts.append("max-affected=\(affectedBound)") }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
 }
 
 /// Methods of tables.

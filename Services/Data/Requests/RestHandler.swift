@@ -25,6 +25,7 @@ package struct RestHandler: Sendable {
         let isAnonymous = request.principal.tokenStatus != .valid || request.principal.role == Self.anonymousRole
         do {
             var reply = try await route(request)
+            reply.dropForbiddenBody()
             if request.head.method == "HEAD" { reply.body = [] }
             return reply
         } catch {
@@ -39,30 +40,14 @@ package struct RestHandler: Sendable {
         let schema = engine.schema
         let target = try RestPath(request.head.path)
         let schemaName = try profile(request.head, schema)
-        guard case .table(let name) = target else { throw target.refusal(request.head.method, schemaName) }
-        guard let method = RestMethod(rawValue: request.head.method) else {
-            throw RowError("PGRST117", "Unsupported HTTP method: \(request.head.method)")
-        }
-        guard !Self.hasNullByte(request.head.query) else {
-            throw RowError("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
-        }
-        let query = try QueryParser.parse(request.head.query)
         let planner = Planner(schema: schema, rowsMax: rowsMax)
-        let qualified = QualifiedName(schemaName, name)
         var reply: FinishedReply
-        switch method {
-        case .get, .head:
-            let range = try PageRange(query.window(at: []), header: method == .get ? request.head["range"] : nil)
-            let relation = try planner.relation(qualified)
-            reply = try await read(request, relation, query, range, planner)
-        case .post, .patch, .delete:
-            let write = RestWrite(request: request, method: method, query: query, planner: planner, engine: engine, rules: rules)
-            reply = try await write.answer(qualified)
-        case .options:
-            let allowed = Self.allowed(try planner.relation(qualified))
-            // Also for callers that name no origin, of whom the edge says nothing.
-            return FinishedReply(
-                status: 200, fields: [HTTPField("allow", allowed), HTTPField("access-control-allow-origin", "*")])
+        switch target {
+        case .root: throw RowError("PGRST126", "Root endpoint metadata is disabled")
+        case .table(let name): reply = try await answer(request, QualifiedName(schemaName, name), planner)
+        case .function(let name):
+            let call = RestCall(request: request, planner: planner, engine: engine)
+            reply = try await call.answer(QualifiedName(schemaName, name))
         }
         if request.head["accept-profile"] ?? request.head["content-profile"] != nil || schema.exposedSchemas.count > 1,
             reply["content-type"] != nil
@@ -81,6 +66,38 @@ package struct RestHandler: Sendable {
             (beforeLast, last) = (last, byte)
         }
         return false
+    }
+
+    /// - Throws: `RowError` 22021: no text of the database holds this byte.
+    static func checkQuery(_ head: HTTPRequestHead) throws(RowError) {
+        guard !hasNullByte(head.query) else {
+            throw RowError("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
+        }
+    }
+
+    private func answer(
+        _ request: RestRequest, _ name: QualifiedName, _ planner: Planner
+    ) async throws -> FinishedReply {
+        guard let method = RestMethod(rawValue: request.head.method) else {
+            throw RowError("PGRST117", "Unsupported HTTP method: \(request.head.method)")
+        }
+        try Self.checkQuery(request.head)
+        let query = try QueryParser.parse(request.head.query)
+        switch method {
+        case .get, .head:
+            let range = try PageRange(query.window(at: []), header: method == .get ? request.head["range"] : nil)
+            let relation = try planner.relation(name)
+            return try await read(request, relation, query, range, planner)
+        case .post, .patch, .delete:
+            let write = RestWrite(
+                request: request, method: method, query: query, planner: planner, engine: engine, rules: rules)
+            return try await write.answer(name)
+        case .options:
+            let allowed = Self.allowed(try planner.relation(name))
+            // Also for callers that name no origin, of whom the edge says nothing.
+            return FinishedReply(
+                status: 200, fields: [HTTPField("allow", allowed), HTTPField("access-control-allow-origin", "*")])
+        }
     }
 
     private static func allowed(_ relation: Relation) -> String {
@@ -110,10 +127,7 @@ package struct RestHandler: Sendable {
         let type = try MediaType(accept: request.head["accept"])
         let result = try await engine.read(plan, session: request.session())
         if let total = result.total, range.offset > total {
-            var error = PageRange.unsatisfiable(
-                "An offset of \(range.offset) was requested, but there are only \(total) rows.")
-            error.fields = [HTTPField("content-range", "*/\(total)")]
-            throw error
+            throw PageRange.unsatisfiable(offset: range.offset, total: total)
         }
         let body = try ResultBody.bytes(of: result, as: type)
         let isPartial = result.total.map { Int64(result.rowCount) < $0 } ?? false

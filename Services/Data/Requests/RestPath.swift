@@ -17,17 +17,4 @@ enum RestPath: Equatable {
         default: throw RowError("PGRST125", "Invalid path specified in request URL")
         }
     }
-
-    /// What is said to a request for anything but a table.
-    func refusal(_ method: String, _ schema: String) -> RowError {
-        guard case .function(let name) = self else {
-            return RowError("PGRST126", "Root endpoint metadata is disabled")
-        }
-        guard ["GET", "HEAD", "POST", "OPTIONS"].contains(method) else {
-            return RowError("PGRST101", "Cannot use the \(method) method on RPC")
-        }
-        return RowError(
-            "PGRST202", "Could not find the function \(schema).\(name) in the schema cache",
-            details: "Searched for the function \(schema).\(name), but no matches were found in the schema cache.")
-    }
 }

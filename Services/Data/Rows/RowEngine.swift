@@ -41,6 +41,14 @@ package protocol RowEngine: Sendable {
         finish: @escaping @Sendable (RowsResult) throws -> FinishedReply
     ) async throws -> FinishedReply
 
+    /// Calls a function of the database in one transaction, which changes nothing when the plan says so.
+    ///
+    /// `finish` and `session.idempotency` are as in `write`; without a key a call that changes nothing runs as a read.
+    func call(
+        _ plan: CallPlan, session: RequestSession,
+        finish: @escaping @Sendable (CallResult) throws -> FinishedReply
+    ) async throws -> FinishedReply
+
     /// Prepares tables for plans with `ruleColumns`; tables that are not named are none any more.
     func prepareRules(_ tables: Set<QualifiedName>) async throws
 

@@ -20,6 +20,11 @@ package final class SchemaCache: Sendable {
         exposedSchemas.contains(name.schema) ? catalog.relations[name] : nil
     }
 
+    /// Every function of the name, when it stands in an exposed schema.
+    package func exposedFunctions(_ name: QualifiedName) -> [DatabaseFunction] {
+        exposedSchemas.contains(name.schema) ? catalog.functions[name] ?? [] : []
+    }
+
     /// Every relationship that starts at `source`, in a stable order.
     package func relationships(from source: QualifiedName) -> [Relationship] { relationships[source] ?? [] }
 }

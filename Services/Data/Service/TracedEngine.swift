@@ -39,6 +39,15 @@ struct TracedEngine: RowEngine {
         }
     }
 
+    func call(
+        _ plan: CallPlan, session: RequestSession,
+        finish: @escaping @Sendable (CallResult) throws -> FinishedReply
+    ) async throws -> FinishedReply {
+        try await spanned("CALL", plan.function.name, session.trace) { trace in
+            try await engine.call(plan, session: session.at(trace), finish: finish)
+        }
+    }
+
     func transact(_ transaction: RowTransaction) async throws -> FinishedReply {
         let relation: QualifiedName? = transaction.steps.count == 1 ? transaction.steps[0].action.relation : nil
         return try await spanned("TRANSACTION", relation, transaction.trace) { trace in

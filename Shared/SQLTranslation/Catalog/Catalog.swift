@@ -9,6 +9,8 @@ package struct Catalog: Sendable, Equatable {
     package var schemas: [String]
     package var relations: [QualifiedName: Relation]
     package var enums: [QualifiedName: EnumType]
+    /// Functions that can be called by name, every overload of each; none on SQLite.
+    package var functions: [QualifiedName: [DatabaseFunction]]
     /// Default privileges: what a new table of `schema` grants, by role.
     package var defaultPrivileges: [String: [String: Privileges]]
     /// Roles that exist, with what they bypass.
@@ -21,12 +23,14 @@ package struct Catalog: Sendable, Equatable {
     package init(
         version: Int64 = 0, schemas: [String] = [], relations: [QualifiedName: Relation] = [:],
         enums: [QualifiedName: EnumType] = [:], defaultPrivileges: [String: [String: Privileges]] = [:],
-        roles: [String: Role] = [:], publication: Set<QualifiedName> = [], schemaUsage: [String: Set<String>] = [:]
+        roles: [String: Role] = [:], publication: Set<QualifiedName> = [], schemaUsage: [String: Set<String>] = [:],
+        functions: [QualifiedName: [DatabaseFunction]] = [:]
     ) {
         self.version = version
         self.schemas = schemas
         self.relations = relations
         self.enums = enums
+        self.functions = functions
         self.defaultPrivileges = defaultPrivileges
         self.roles = roles
         self.publication = publication
