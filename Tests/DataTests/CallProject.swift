@@ -65,6 +65,16 @@ enum CallProject {
         create function @me() returns json language sql stable as $$
             select json_build_object('uid', auth.uid(), 'role', current_user, 'method',
                 current_setting('request.method'), 'request', current_setting('martlet.request_id')) $$;
+        create type @mood as enum ('good', 'so so');
+        create domain @small as integer check (value < 10);
+        create schema @aside;
+        create type @aside.level as enum ('low', 'high');
+        grant usage on schema @aside to anon;
+        create function @types(mood @mood, small @small, at @point, day date, seen timestamptz, moods @mood[],
+            bits bytea, doc jsonb, level @aside.level) returns jsonb language sql stable as $$
+            select jsonb_build_object('mood', mood, 'small', small, 'x', (at).x, 'day', day, 'seen', seen,
+                'moods', moods, 'bits', bits, 'doc', doc, 'level', level) $$;
+        create function @any(given anyelement) returns text language sql immutable as 'select given::text';
         create function @secret() returns integer language sql as 'select 42';
         create function @watch() returns trigger language plpgsql as 'begin return new; end';
         revoke execute on function @secret() from public, anon, authenticated;

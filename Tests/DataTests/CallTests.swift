@@ -115,6 +115,36 @@ struct CallTests {
             ])
     }
 
+    @Test("Arguments become values of their parameters' types", arguments: TestDatabaseEngines.all)
+    func types(_ engine: DatabaseEngine) async throws {
+        let reply =
+            #"{"x": 1, "day": "2026-01-31", "doc": {"a": [1]}, "bits": "\\x00ff", "mood": "so so", "#
+            + #""seen": "2026-01-31T10:00:00+00:00", "level": "high", "moods": ["good"], "small": 7}"#
+        let query =
+            #"mood=so%20so&small=7&at=(1,2)&day=2026-01-31&seen=2026-01-31T12:00:00%2B02:00&moods={good}"#
+            + #"&bits=\x00ff&doc={"a":[1]}&level=high"#
+        try await Self.check(
+            engine,
+            [
+                Step(
+                    target: "/rpc/@types",
+                    body: #"""
+                        {"mood":"so so","small":7,"at":{"x":1,"y":2},"day":"2026-01-31","moods":["good"],
+                        "seen":"2026-01-31T12:00:00+02:00","bits":"\\x00ff","doc":{"a":[1]},"level":"high"}
+                        """#, reply: reply),
+                Step(method: "GET", target: "/rpc/@types?\(query)", reply: reply),
+                Step(
+                    method: "GET", target: "/rpc/@types?\(query.replacing("small=7", with: "small=70"))", status: 400,
+                    code: "23514"),
+                Step(
+                    method: "GET", target: "/rpc/@types?\(query.replacing("so%20so", with: "bad"))", status: 400,
+                    code: "22P02"),
+                // Nothing says what type is meant.
+                Step(target: "/rpc/@any", body: #"{"given":1}"#, status: 400),
+                Step(method: "GET", target: "/rpc/@any?given=1", status: 400),
+            ])
+    }
+
     @Test("A whole body is the argument of a parameter without a name", arguments: TestDatabaseEngines.all)
     func wholeBody(_ engine: DatabaseEngine) async throws {
         try await Self.check(
@@ -440,6 +470,9 @@ struct CallTests {
                 Step(target: "/rpc/@answer", body: answer(nil, #"[{"a":"1\r\nb: 2"}]"#), status: 500, code: "PGRST111"),
                 Step(
                     target: "/rpc/@answer", body: answer(nil, #"[{"Content-Length":"1"}]"#), status: 500,
+                    code: "PGRST111"),
+                Step(
+                    target: "/rpc/@answer", body: answer(nil, #"[{"X-Request-Id":"1"}]"#), status: 500,
                     code: "PGRST111"),
                 // What is left in a session is no later answer's. Two connections: each is used by one of three.
                 Step(target: "/rpc/@leave", status: 299), Step(target: "/rpc/@leave", status: 299),

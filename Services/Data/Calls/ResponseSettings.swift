@@ -10,10 +10,10 @@ enum ResponseSettings {
     static let fieldsMax = 64
     static let fieldBytesMax = 16 * 1024
 
-    /// They say how the message is framed, which is the edge's business alone.
-    private static let framing: Set<String> = [
-        "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding",
-        "upgrade",
+    /// What the edge alone says: how the message is framed, and fields that it puts into every answer.
+    private static let reserved: Set<String> = [
+        "access-control-expose-headers", "connection", "content-length", "date", "keep-alive", "proxy-connection", "te",
+        "trailer", "transfer-encoding", "upgrade", "x-request-id",
     ]
 
     /// - Throws: `RowError` PGRST112 and PGRST111.
@@ -55,7 +55,7 @@ enum ResponseSettings {
         var bytes = 0
         for (name, value) in members {
             let name = name.lowercased()
-            guard let value = value.stringValue, isName(name), isValue(value), !framing.contains(name) else {
+            guard let value = value.stringValue, isName(name), isValue(value), !reserved.contains(name) else {
                 return nil
             }
             bytes += name.utf8.count + value.utf8.count

@@ -95,9 +95,7 @@ struct PostgresCall: Sendable {
             var session = session
             session.role = "service_role"
         #endif
-        try PostgresEngine.take(session, database)
-        // What a function set for its whole session belongs to none of the calls after it.
-        try database.execute("select set_config('response.status', '', true), set_config('response.headers', '', true)")
+        try PostgresEngine.take(session, database, clearsResponse: true)
         var rows = RowsResult(body: [UInt8(ascii: "[")])
         try database.forEachRow(sql, parameters) { row in
             if hasTotal, showsTotal { rows.total = Int64(row.text(PostgresStatement.CallColumn.total)) }

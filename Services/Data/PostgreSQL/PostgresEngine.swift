@@ -162,13 +162,17 @@ package final class PostgresEngine: RowEngine {
     }
 
     /// Takes the request's role and settings for the rest of the transaction (rest contract 17.2).
-    static func take(_ session: RequestSession, _ database: DatabaseSession) throws {
+    ///
+    /// - Parameter clearsResponse: what SQL says of the answer will be read: what an earlier request left in the
+    ///   session belongs to none after it.
+    static func take(_ session: RequestSession, _ database: DatabaseSession, clearsResponse: Bool = false) throws {
+        let cleared = ", set_config('response.status', '', true), set_config('response.headers', '', true)"
         try database.execute(
             """
             select set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
             set_config('request.method', $3, true), set_config('request.path', $4, true), \
             set_config('request.headers', $5, true), set_config('martlet.request_id', $6, true), \
-            set_config('martlet.traceparent', $7, true)
+            set_config('martlet.traceparent', $7, true)\(clearsResponse ? cleared : "")
             """,
             [
                 session.role, session.claims, session.method, session.path, session.headers, session.trace.requestID,
