@@ -11,7 +11,7 @@ extension PostgresEngine {
         try checkRole(session.role)
         let compiled = PostgresCall(plan)
         #if MUTANT_DATA_CALL_WRITES
-            let isReadOnly = false
+            let isReadOnly = plan.isReadOnly && plan.function.volatility != .volatile
         #else
             let isReadOnly = plan.isReadOnly
         #endif
