@@ -14,6 +14,7 @@ enum CallProject {
             id integer primary key, author_id integer not null references @author (id), title text not null,
             price numeric(8, 2), owner uuid);
         create table @ring (id bigint generated always as identity primary key, word text not null);
+        create table @author_note (word text primary key);
         alter table @book enable row level security;
         create policy "open or own" on @book for select using (owner is null or owner = auth.uid());
         revoke all on @ring from anon;
@@ -94,6 +95,14 @@ enum CallProject {
                 if headers is not null then perform set_config('response.headers', headers, true); end if;
                 return '{"said": true}'::json;
             end $$;
+        create function @announce() returns trigger language plpgsql as $$
+            begin
+                perform set_config(
+                    'response.headers', json_build_array(json_build_object('X-Made', new.word))::text, true);
+                if new.word = 'later' then perform set_config('response.status', '202', true); end if;
+                return new;
+            end $$;
+        create trigger announce after insert on @author_note for each row execute function @announce();
         create function @leave() returns integer language sql as
             $$ select set_config('response.status', '299', false)::integer $$;
         create function @patience() returns text language sql set statement_timeout = '7s' as

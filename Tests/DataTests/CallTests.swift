@@ -481,6 +481,25 @@ struct CallTests {
             ])
     }
 
+    @Test("So does a trigger of a write", arguments: TestDatabaseEngines.all)
+    func triggers(_ engine: DatabaseEngine) async throws {
+        try await Self.with(engine) { test, project in
+            func write(_ word: String) async -> FinishedReply {
+                await test.send("POST", project.named("/@author_note"), as: .service, #"{"word":"\#(word)"}"#)
+            }
+            let (now, later) = (await write("now"), await write("later"))
+            #expect(now.status == 201 && now["x-made"] == (engine == .postgres ? "now" : nil))
+            #expect(later.status == (engine == .postgres ? 202 : 201))
+            #expect(await write("later").status == 409)
+            guard engine == .postgres else { return }
+            // A field that would begin another one undoes the write.
+            let broken = await write(#"a\nb"#)
+            #expect(broken.status == 500 && broken.text.contains("PGRST111"))
+            let rows = await test.send("GET", project.named("/@author_note?order=word"), as: .service)
+            #expect(rows.text == #"[{"word":"later"},{"word":"now"}]"#)
+        }
+    }
+
     @Test("Settings of a function hold for its transaction", arguments: TestDatabaseEngines.all)
     func settings(_ engine: DatabaseEngine) async throws {
         try await Self.check(

@@ -17,15 +17,17 @@ enum ResponseSettings {
     ]
 
     /// - Throws: `RowError` PGRST112 and PGRST111.
-    static func apply(_ result: CallResult, to reply: inout FinishedReply) throws(RowError) {
-        if !result.status.isEmpty {
-            guard let status = status(result.status) else {
+    static func apply(
+        status given: String, headers: String, to reply: inout FinishedReply
+    ) throws(RowError) {
+        if !given.isEmpty {
+            guard let status = status(given) else {
                 throw RowError("PGRST112", "response.status guc must be a valid status code")
             }
             reply.status = status
         }
-        guard !result.headers.isEmpty else { return }
-        guard let fields = fields(list: result.headers) else {
+        guard !headers.isEmpty else { return }
+        guard let fields = fields(list: headers) else {
             throw RowError(
                 "PGRST111",
                 "response.headers guc must be a JSON array composed of objects with a single key and a string value")

@@ -44,6 +44,16 @@ extension PostgresEngine {
     }
 }
 
+extension PostgresEngine {
+    /// What SQL said of the answer in this transaction; empty: nothing.
+    static func responseSettings(_ database: DatabaseSession) throws -> (status: String, headers: String) {
+        let row = try database.query(
+            "select current_setting('response.status', true), current_setting('response.headers', true)"
+        ).first
+        return (row?[0].textValue ?? "", row?[1].textValue ?? "")
+    }
+}
+
 /// A call as a statement, for a session that is at the beginning of its transaction.
 struct PostgresCall: Sendable {
     private let sql: String
@@ -111,9 +121,7 @@ struct PostgresCall: Sendable {
         }
         rows.body.append(UInt8(ascii: "]"))
         if showsTotal, !hasTotal { rows.total = Int64(rows.rowCount) }
-        let settings = try database.query(
-            "select current_setting('response.status', true), current_setting('response.headers', true)")
-        return CallResult(
-            rows: rows, status: settings.first?[0].textValue ?? "", headers: settings.first?[1].textValue ?? "")
+        let (status, headers) = try PostgresEngine.responseSettings(database)
+        return CallResult(rows: rows, status: status, headers: headers)
     }
 }

@@ -23,6 +23,9 @@ package final class PostgresEngine: RowEngine {
         var schema: SchemaCache
         /// Roles that requests may take.
         var roles: Set<String>
+        /// Some function of the application speaks of `response.…`: a trigger of a write may set it. Where none does,
+        /// writes are spared the question.
+        var setsResponse: Bool
     }
 
     /// The snapshot, for those who outlive a call.
@@ -116,9 +119,14 @@ package final class PostgresEngine: RowEngine {
     private static func read(_ session: DatabaseSession, _ exposedSchemas: [String]) throws -> Snapshot {
         let catalog = try PostgresCatalogReader(session: session).read()
         let roles = try session.query("select rolname from pg_roles where pg_has_role('authenticator', oid, 'member')")
+        let speaking = try session.query(
+            """
+            select from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
+            where n.nspname !~ '^(pg_|information_schema$|martlet$)' and p.prosrc like '%response.%' limit 1
+            """)
         return Snapshot(
             schema: SchemaCache(catalog: catalog, exposedSchemas: exposedSchemas),
-            roles: Set(roles.compactMap { $0[0].textValue }))
+            roles: Set(roles.compactMap { $0[0].textValue }), setsResponse: !speaking.isEmpty)
     }
 
     // MARK: Requests
@@ -138,12 +146,17 @@ package final class PostgresEngine: RowEngine {
     ) async throws -> FinishedReply {
         try checkRole(session.role)
         let compiled = try PostgresWrite(plan, schema.catalog)
+        let setsResponse = cached.withLock { $0.setsResponse }
         let written = try await requests.write(deadline: session.deadline) { database in
             if let key = session.idempotency, let earlier = try PostgresIdempotency.claim(key, database) {
                 return earlier
             }
-            try Self.take(session, database)
-            let reply = try finish(try compiled.run(database))
+            try Self.take(session, database, clearsResponse: setsResponse)
+            var reply = try finish(try compiled.run(database))
+            if setsResponse {
+                let (status, headers) = try Self.responseSettings(database)
+                try ResponseSettings.apply(status: status, headers: headers, to: &reply)
+            }
             if let key = session.idempotency {
                 try database.execute("select set_config('role', 'authenticator', true)")
                 try PostgresIdempotency.record(reply, under: key, database)

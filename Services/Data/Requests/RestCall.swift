@@ -77,7 +77,7 @@ private struct CallFinish: Sendable {
         reply.fields.append(
             HTTPField("content-range", RestHandler.contentRange(plan.rows.offset, rows.rowCount, rows.total)))
         if let applied = preferences.appliedToCall { reply.fields.append(HTTPField("preference-applied", applied)) }
-        try ResponseSettings.apply(result, to: &reply)
+        try ResponseSettings.apply(status: result.status, headers: result.headers, to: &reply)
         reply.dropForbiddenBody()
         return reply
     }
