@@ -61,18 +61,19 @@ package final class Database: Sendable {
     ) async throws -> Result {
         let interruption = Interruption(deadline: deadline)
         return try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
+            // Unchecked: a job that was accepted is succeeded or failed once, by the protocol of `DatabaseJob`.
+            try unsafe await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<Result, any Error>) in
                 let box = ResultBox<Result>()
                 let job = DatabaseJob(
                     run: { session in box.set(try body(session)) },
                     succeed: {
-                        if let result = box.take() { continuation.resume(returning: result) }
+                        if let result = box.take() { unsafe continuation.resume(returning: result) }
                     },
-                    fail: { continuation.resume(throwing: $0) }, interruption: interruption, alone: alone)
+                    fail: { unsafe continuation.resume(throwing: $0) }, interruption: interruption, alone: alone)
                 switch enqueue(job) {
                 case .accepted: break
-                case .full: continuation.resume(throwing: DatabaseError.tooMuchWaiting)
-                case .closed: continuation.resume(throwing: DatabaseError.closed)
+                case .full: unsafe continuation.resume(throwing: DatabaseError.tooMuchWaiting)
+                case .closed: unsafe continuation.resume(throwing: DatabaseError.closed)
                 }
             }
         } onCancel: {
@@ -92,11 +93,12 @@ protocol DatabaseImplementation: Sendable {
 /// SQLite: one writer, several readers.
 final class SQLiteDatabase: DatabaseImplementation {
     private let writes = JobQueue<DatabaseJob>(capacity: DatabaseLimits.waitingMax)
-    private let reads = JobQueue<DatabaseJob>(capacity: DatabaseLimits.waitingMax)
+    private let reads: JobQueue<DatabaseJob>
     private let writer: SQLiteWriter
     private let readers: SQLiteReaders
 
     init(path: String, configuration: DatabaseConfiguration) throws(DatabaseError) {
+        reads = JobQueue(capacity: DatabaseLimits.waitingMax, deferWakeUp: configuration.deferWakeUp)
         // The writer first: it puts the file into WAL mode.
         writer = SQLiteWriter(
             connection: try SQLiteConnection(path: path, role: .writer, configuration: configuration), queue: writes)

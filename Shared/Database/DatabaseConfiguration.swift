@@ -32,6 +32,9 @@ package struct DatabaseConfiguration: Sendable {
 
     /// Who is shown the rows that writes change; SQLite's writer only, nil for nobody.
     package var capture: ChangeCapture?
+    /// Puts the wake-up of one of SQLite's readers off while their caller has more to read; nil: never. A read takes
+    /// some microseconds there, no more than the wake-up itself.
+    package var deferWakeUp: WakeUpDeferral?
 
     package init(
         location: Location, readers: Int = 2, poolSize: Int = 8, functions: [SQLiteFunction] = [],

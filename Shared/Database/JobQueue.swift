@@ -2,13 +2,28 @@
 
 import Glibc
 
+/// Has a wake-up done later, once its caller has pushed what it has; false when the caller has no such moment.
+package typealias WakeUpDeferral = @Sendable (@escaping @Sendable () -> Void) -> Bool
+
 /// A bounded first-in first-out queue between tasks and the threads that do their blocking work.
 ///
 /// A wake-up costs more than many a job, so there is at most one under way: a thread that has woken up and finds more
-/// than it takes wakes the next. No job waits while a thread sleeps and nobody is being woken.
+/// than it takes wakes the next. No job waits while a thread sleeps and nobody is being woken, or about to be.
 ///
 /// `@unchecked Sendable`: everything mutable is touched under `mutex` only.
 @safe package final class JobQueue<Job>: @unchecked Sendable {
+    /// A wake-up that nobody has answered yet.
+    private enum WakeUp {
+        case none
+        /// Its caller has more to push first.
+        case deferred
+        /// A sleeping thread was signalled and has not looked yet.
+        case signalled
+    }
+
+    /// So many jobs are worth a thread now, also where whoever pushes has more.
+    private static var deferredMax: Int { 16 }
+
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var jobs: [Job] = []
@@ -16,16 +31,19 @@ import Glibc
     private var head = 0
     private var isClosed = false
     private let capacity: Int
+    private let deferWakeUp: WakeUpDeferral?
     /// Threads that wait for a job.
     private var sleeping = 0
-    /// One of them was signalled and has not looked yet.
-    private var isWaking = false
+    private var wakeUp = WakeUp.none
     /// Jobs that were ever accepted.
     private var accepted: UInt64 = 0
 
-    /// - Parameter capacity: how many jobs wait at most.
-    package init(capacity: Int) {
+    /// - Parameters:
+    ///   - capacity: how many jobs wait at most.
+    ///   - deferWakeUp: puts a wake-up off while its caller has more to push; nil: never.
+    package init(capacity: Int, deferWakeUp: WakeUpDeferral? = nil) {
         self.capacity = capacity
+        self.deferWakeUp = deferWakeUp
         unsafe pthread_mutex_init(mutex, nil)
         unsafe pthread_cond_init(condition, nil)
     }
@@ -49,7 +67,13 @@ import Glibc
         }
         jobs.append(job)
         accepted += 1
-        unlockAndWake()
+        let isDeferred = wakeUp == .deferred
+        let signals = mustSignal(mayDefer: deferWakeUp != nil)
+        let defers = !isDeferred && wakeUp == .deferred
+        // Unlocked first: who wakes up would only wait for the lock otherwise.
+        unsafe pthread_mutex_unlock(mutex)
+        if signals { unsafe pthread_cond_signal(condition) }
+        if defers, let deferWakeUp, !deferWakeUp({ [self] in wakeDeferred() }) { wakeDeferred() }
         return .accepted
     }
 
@@ -64,10 +88,12 @@ import Glibc
             sleeping += 1
             unsafe pthread_cond_wait(condition, mutex)
             sleeping -= 1
-            isWaking = false
+            if wakeUp == .signalled { wakeUp = .none }
         }
         let job = take()
-        unlockAndWake()
+        let signals = mustSignal(mayDefer: false)
+        unsafe pthread_mutex_unlock(mutex)
+        if signals { unsafe pthread_cond_signal(condition) }
         return job
     }
 
@@ -86,12 +112,31 @@ import Glibc
         return take()
     }
 
-    /// Signals after the unlock: who wakes up would only wait for the lock otherwise.
-    private func unlockAndWake() {
-        let wakes = head < jobs.count && sleeping > 0 && !isWaking
-        if wakes { isWaking = true }
+    /// Decides under the lock whether a thread is to be woken once it is given back.
+    private func mustSignal(mayDefer: Bool) -> Bool {
+        let waiting = jobs.count - head
+        guard waiting > 0, sleeping > 0 else { return false }
+        switch wakeUp {
+        case .signalled: return false
+        case .none:
+            wakeUp = mayDefer ? .deferred : .signalled
+            return !mayDefer
+        case .deferred:
+            guard waiting >= Self.deferredMax else { return false }
+            wakeUp = .signalled
+            return true
+        }
+    }
+
+    private func wakeDeferred() {
+        unsafe pthread_mutex_lock(mutex)
+        var signals = false
+        if wakeUp == .deferred {
+            wakeUp = .none
+            signals = mustSignal(mayDefer: false)
+        }
         unsafe pthread_mutex_unlock(mutex)
-        if wakes { unsafe pthread_cond_signal(condition) }
+        if signals { unsafe pthread_cond_signal(condition) }
     }
 
     /// The next job if one waits and `accepts` it.

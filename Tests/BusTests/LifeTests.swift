@@ -16,6 +16,26 @@ struct LifeTests {
         return OutboundReply(header: ReplyHeader(code: .cancelled, executed: .unknown))
     }
 
+    @Test("What is put off to the end of a round comes behind its jobs, and only on the bus thread", .timeLimit(.minutes(1)))
+    func roundEnd() async throws {
+        let thread = try BusThread()
+        #expect(!thread.atRoundEnd {})
+        for _ in 0..<100 {
+            let order = Mutex<[Int]>([])
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                thread.post { _ in
+                    let isTaken = thread.atRoundEnd {
+                        order.withLock { $0.append(2) }
+                        continuation.resume()
+                    }
+                    #expect(isTaken)
+                    order.withLock { $0.append(1) }
+                }
+            }
+            #expect(order.withLock { $0 } == [1, 2])
+        }
+    }
+
     @Test("A deadline ends the request at the caller and the task at the handler", arguments: Transport.allCases)
     func deadline(_ transport: Transport) async throws {
         try await Pair.with(transport, handlers: [(MethodRegistry.httpRead, Self.waits)]) { pair in

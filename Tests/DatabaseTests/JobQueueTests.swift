@@ -53,6 +53,48 @@ struct JobQueueTests {
         }
     }
 
+    @Test("A wake-up that is put off comes at its moment, or once enough jobs wait", .timeLimit(.minutes(1)))
+    func deferred() async {
+        let moments = Moments()
+        let queue = JobQueue<Job>(capacity: 1_000, deferWakeUp: { moments.add($0) })
+        let thread = WorkerThread { while let job = queue.pop() { job() } }
+        for round in 0..<50 {
+            let ran = Count()
+            var pushed = 0
+            // Until the thread was asleep when a job came.
+            while !moments.hasOne, !Task.isCancelled {
+                _ = queue.push { ran.add() }
+                pushed += 1
+                await Task.yield()
+            }
+            if round % 2 == 1 {
+                for _ in 0..<20 { _ = queue.push { ran.add() } }
+                pushed += 20
+                // Those that were enough; the rest may be put off again.
+                while ran.value < 16, !Task.isCancelled { await Task.yield() }
+            }
+            moments.come()
+            while ran.value < pushed, !Task.isCancelled { await Task.yield() }
+            #expect(ran.value == pushed)
+            moments.come()
+        }
+        queue.close()
+        await thread.wait()
+    }
+
+    @Test("Without a moment for it a wake-up is not put off", .timeLimit(.minutes(1)))
+    func undeferred() async {
+        let queue = JobQueue<Job>(capacity: 10, deferWakeUp: { _ in false })
+        let thread = WorkerThread { while let job = queue.pop() { job() } }
+        for _ in 0..<200 {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                _ = queue.push { continuation.resume() }
+            }
+        }
+        queue.close()
+        await thread.wait()
+    }
+
     @Test("A full queue refuses, a closed one too, and what waits is still handed out")
     func refusals() {
         let queue = JobQueue<Int>(capacity: 2)
@@ -61,6 +103,26 @@ struct JobQueueTests {
         queue.close()
         #expect(queue.push(4) == .closed)
         #expect(queue.pop() == 1 && queue.pop() == 2 && queue.pop() == nil)
+    }
+}
+
+/// Wake-ups that were put off.
+private final class Moments: Sendable {
+    private let waiting = Mutex<[@Sendable () -> Void]>([])
+
+    var hasOne: Bool { waiting.withLock { !$0.isEmpty } }
+
+    func add(_ moment: @escaping @Sendable () -> Void) -> Bool {
+        waiting.withLock { $0.append(moment) }
+        return true
+    }
+
+    func come() {
+        let moments = waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+        for moment in moments { moment() }
     }
 }
 

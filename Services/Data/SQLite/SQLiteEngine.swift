@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import MartletDatabase
+package import MartletDatabase
 package import MartletSQL
 import MartletWire
 import Synchronization
@@ -26,17 +26,21 @@ package final class SQLiteEngine: RowEngine {
 
     /// Opens the file, making it when absent, and brings the platform's tables into it.
     ///
-    /// - Parameter captured: tables whose changes are logged though they are not published.
+    /// - Parameters:
+    ///   - captured: tables whose changes are logged though they are not published.
+    ///   - deferWakeUp: as `DatabaseConfiguration` has it.
     /// - Throws: `DatabaseError`.
     package static func open(
-        path: String, readers: Int, exposedSchemas: [String] = ["public"], captured: Set<QualifiedName> = []
+        path: String, readers: Int, exposedSchemas: [String] = ["public"], captured: Set<QualifiedName> = [],
+        deferWakeUp: WakeUpDeferral? = nil
     ) async throws -> SQLiteEngine {
         let writer = SQLiteLogWriter(captured: captured)
         let capture = ChangeCapture { session, changes in try writer.write(changes, session) }
-        let configuration = DatabaseConfiguration(
+        var configuration = DatabaseConfiguration(
             location: .sqlite(path: path), readers: readers, functions: MartletFunctions.all,
             collations: MartletFunctions.collations + [DocumentOrder.sqlite], aggregates: MartletFunctions.aggregates,
             capture: capture)
+        configuration.deferWakeUp = deferWakeUp
         let database = try Database(configuration)
         do {
             let catalog = try await database.write(alone: true) { try SQLitePlatform.prepare($0) }

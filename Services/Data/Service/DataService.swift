@@ -155,7 +155,9 @@ package final class DataService: MartletService {
             if location == DatabaseEngine.sqlite.rawValue {
                 try await SQLiteEngine.open(
                     path: context.dataDirectory.database(of: .data), readers: settings[\.data.readers],
-                    captured: captured)
+                    captured: captured,
+                    // Reads are asked for on the bus thread, many in one round.
+                    deferWakeUp: { [executor = context.bus.executor] in executor.atRoundEnd($0) })
             } else {
                 try await PostgresEngine.open(
                     url: location, poolSize: settings[\.data.poolSize], captured: captured)

@@ -40,6 +40,7 @@ final class BusLoop {
     private var clocks: (turn: UInt64, time: BusTime, instant: ContinuousClock.Instant)?
     private var number: UInt64 = 0
     private var deferred: [() -> Void] = []
+    private var roundEnds: [() -> Void] = []
     /// Turns that took longer than a millisecond.
     private(set) var longTurns: UInt64 = 0
     var observers: [UInt64: (BusObservation) -> Void] = [:]
@@ -93,6 +94,9 @@ final class BusLoop {
     /// Runs `body` later in this turn or in the next: for what must not happen inside a machine's step.
     func later(_ body: @escaping () -> Void) { deferred.append(body) }
 
+    /// Runs `body` once this round's messages and jobs are dealt with, together with the frames that they send.
+    func atRoundEnd(_ body: @escaping () -> Void) { roundEnds.append(body) }
+
     // MARK: Sockets
 
     func makeSocket(_ kind: ZeroMQSocket.Kind) throws(ZeroMQError) -> ZeroMQSocket {
@@ -143,6 +147,11 @@ final class BusLoop {
     }
 
     private func flush() {
+        if !roundEnds.isEmpty {
+            let bodies = roundEnds
+            roundEnds.removeAll(keepingCapacity: true)
+            for body in bodies { body() }
+        }
         guard !unsent.isEmpty else { return }
         let sources = unsent
         unsent.removeAll(keepingCapacity: true)

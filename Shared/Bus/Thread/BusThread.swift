@@ -66,6 +66,14 @@ package final class BusThread: TaskExecutor, Sendable {
         return true
     }
 
+    /// Runs `body` at the end of the round that the caller is part of, at most some hundred messages from now. False, and
+    /// nothing is done, when the caller is on another thread.
+    package func atRoundEnd(_ body: @escaping @Sendable () -> Void) -> Bool {
+        guard isCurrent else { return false }
+        loop.value.atRoundEnd(body)
+        return true
+    }
+
     /// Runs `body` on the thread in a later turn, also when the caller is on it.
     func post(_ body: @escaping @Sendable (BusLoop) -> Void) { inbox.post(.run(body)) }
 
