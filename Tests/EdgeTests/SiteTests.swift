@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import NIOCore
 import Testing
 
 @testable import MartletEdge
@@ -32,6 +33,26 @@ struct SiteTests {
         ] {
             #expect(type(none) == nil, "\(none) is served")
         }
+    }
+
+    @Test("A small file is read at once, a large one and one that has changed are not")
+    func whole() throws {
+        let root = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-site-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: root) }
+        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+        func file(_ count: Int) throws -> SiteFile {
+            try Data(repeating: 0x61, count: count).write(to: root.appendingPathComponent("a.txt"))
+            return try #require(StaticSite.find("/a.txt", root: root.path))
+        }
+        for count in [0, 1, FileWriter.pieceBytes] { #expect(FileWriter.whole(try file(count))?.readableBytes == count) }
+        #expect(FileWriter.whole(try file(FileWriter.pieceBytes + 1)) == nil)
+        let before = try file(5)
+        _ = try file(6)
+        #expect(FileWriter.whole(before) == nil)
+        _ = try file(4)
+        #expect(FileWriter.whole(before) == nil)
+        try FileManager.default.removeItem(at: root.appendingPathComponent("a.txt"))
+        #expect(FileWriter.whole(before) == nil)
     }
 
     @Test("The entity tag changes with the file")

@@ -282,14 +282,18 @@ final class FrontDoor: EdgeResponder {
                 ], body: .bytes(ByteBuffer(string: #"{"anon_key":"\#(publicKey)"}"#)))
         default: break
         }
-        guard let path = target.decodedPath, let file = await site.find(path) else { throw .notFound }
+        let known = request.headers[canonicalForm: "if-none-match"]
+        guard let path = target.decodedPath,
+            let file = await site.find(path, reading: request.method == .GET && known.isEmpty)
+        else { throw .notFound }
         guard isRead else { throw .methodNotAllowed("GET, HEAD") }
         let headers = [("ETag", file.entityTag), ("Cache-Control", "no-cache")]
-        let known = request.headers[canonicalForm: "if-none-match"]
         if known.contains(where: { $0 == file.entityTag || $0 == "*" || $0 == "W/\(file.entityTag)" }) {
             return EdgeResponse(status: 304, headers: headers)
         }
-        return EdgeResponse(status: 200, headers: [("Content-Type", file.contentType)] + headers, body: .file(file))
+        return EdgeResponse(
+            status: 200, headers: [("Content-Type", file.contentType)] + headers,
+            body: file.content.map { .bytes($0) } ?? .file(file))
     }
 
     // MARK: Finishing

@@ -43,6 +43,18 @@ struct FileWriter: Sendable {
         return promise.futureResult
     }
 
+    /// A file of one piece at most, read at once; nil for larger ones, and for one whose length is not what it was.
+    static func whole(_ file: SiteFile) -> ByteBuffer? {
+        guard file.size <= pieceBytes else { return nil }
+        guard file.size > 0 else { return ByteBuffer() }
+        let descriptor = open(file.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        // One byte more than it should have, to see whether it has.
+        guard let bytes = try? read(descriptor, at: 0, file.size + 1), bytes.readableBytes == file.size else { return nil }
+        return bytes
+    }
+
     private static func read(_ descriptor: Int32, at offset: Int, _ count: Int) throws -> ByteBuffer {
         var buffer = ByteBuffer()
         let result = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in

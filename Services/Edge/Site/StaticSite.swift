@@ -11,6 +11,8 @@ struct SiteFile: Sendable {
     let contentType: String
     /// Changes when the file does: its size and time of change.
     let entityTag: String
+    /// All of it, where it was asked for and is small.
+    var content: ByteBuffer?
 }
 
 /// Finds the application's static files below one folder.
@@ -21,9 +23,15 @@ struct StaticSite: Sendable {
 
     /// The file that a decoded path stands for: itself, or the `index.html` of a folder. Names that begin with a dot are
     /// not served, and nothing outside the folder, whatever links say. Blocks: runs on the pool.
-    func find(_ path: String) async -> SiteFile? {
+    ///
+    /// - Parameter reading: brings the content of a small file along, so that one visit to the pool is enough for it.
+    func find(_ path: String, reading: Bool) async -> SiteFile? {
         guard let root else { return nil }
-        return try? await pool.runIfActive { Self.find(path, root: root) }
+        return try? await pool.runIfActive {
+            guard var file = Self.find(path, root: root) else { return nil }
+            if reading { file.content = FileWriter.whole(file) }
+            return file
+        }
     }
 
     static func find(_ path: String, root: String) -> SiteFile? {
