@@ -107,21 +107,21 @@ package struct TraceContext: Sendable, Hashable {
 
     /// Section 3.2 for version 00, the only one: neither id is all zeros.
     package static func isTraceparent(_ text: String) -> Bool {
-        let bytes = text.utf8
-        guard bytes.count == 55, text.hasPrefix("00-") else { return false }
-        var (position, isTrace, isSpan) = (0, false, false)
-        for byte in bytes {
-            switch (position, byte) {
-            case (2, UInt8(ascii: "-")), (35, UInt8(ascii: "-")), (52, UInt8(ascii: "-")): break
-            case (2, _), (35, _), (52, _): return false
-            case (_, UInt8(ascii: "0")): break
-            case (_, UInt8(ascii: "1")...UInt8(ascii: "9")), (_, UInt8(ascii: "a")...UInt8(ascii: "f")):
-                if position < 35 { isTrace = true } else if position < 52 { isSpan = true }
-            default: return false
+        guard text.utf8.count == 55, text.utf8.starts(with: "00-".utf8) else { return false }
+        // All digits of an id together are zero only if each of them is.
+        var (position, trace, span) = (0, UInt8(0), UInt8(0))
+        for byte in text.utf8 {
+            if position == 2 || position == 35 || position == 52 {
+                guard byte == UInt8(ascii: "-") else { return false }
+            } else {
+                let isDecimal = byte &- UInt8(ascii: "0") < 10
+                guard isDecimal || byte &- UInt8(ascii: "a") < 6 else { return false }
+                let digit = byte ^ UInt8(ascii: "0")
+                if position < 35 { trace |= digit } else if position < 52 { span |= digit }
             }
             position += 1
         }
-        return isTrace && isSpan
+        return trace != 0 && span != 0
     }
 
     /// Sixteen digits.

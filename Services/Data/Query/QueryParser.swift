@@ -53,8 +53,8 @@ package struct QueryParser {
 
     private mutating func readByLastPart(_ parameter: QueryString.Parameter) throws(RowError) {
         let name = parameter.name
-        let lastDot = name.lastIndex(of: ".")
-        let last = lastDot.map { name[name.index(after: $0)...] } ?? name[...]
+        let lastDot = name.utf8.lastIndex(of: UInt8(ascii: "."))
+        let last = lastDot.map { name[name.utf8.index(after: $0)...] } ?? name[...]
         let prefix = lastDot.map { String(name[..<$0]) } ?? ""
         switch last {
         case "order":

@@ -15,10 +15,13 @@ package struct QueryString: Sendable, Equatable {
         for part in text.utf8.split(separator: UInt8(ascii: "&")) {
             guard let equals = part.firstIndex(of: UInt8(ascii: "=")) else { continue }
             parameters.append(
-                Parameter(
-                    name: Self.decode(part[..<equals], plusIsSpace: true),
-                    value: Self.decode(part[part.index(after: equals)...], plusIsSpace: true)))
+                Parameter(name: Self.decode(part[..<equals]), value: Self.decode(part[part.index(after: equals)...])))
         }
+    }
+
+    private static func decode(_ text: Substring.UTF8View) -> String {
+        let isPlain = !text.contains { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }
+        return isPlain ? String(Substring(text)) : decode(text, plusIsSpace: true)
     }
 
     /// Decodes percent sequences; a `%` that starts none stays as it is, and bytes that are not UTF-8 are replaced.

@@ -106,7 +106,7 @@ package struct RestHandler: Sendable {
 
     /// The schema that the profile field names, else the default one (rest contract 14).
     private func profile(_ head: HTTPRequestHead, _ schema: SchemaCache) throws(RowError) -> String {
-        let reads = ["GET", "HEAD", "OPTIONS"].contains(head.method)
+        let reads = head.method == "GET" || head.method == "HEAD" || head.method == "OPTIONS"
         let name = head[reads ? "accept-profile" : "content-profile"] ?? schema.exposedSchemas.first ?? "public"
         guard schema.exposedSchemas.contains(name) else {
             throw RowError(

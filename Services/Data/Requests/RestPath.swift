@@ -8,6 +8,14 @@ enum RestPath: Equatable {
 
     /// - Throws: `RowError` PGRST125.
     init(_ path: String) throws(RowError) {
+        // Nearly always it is one name as it is.
+        let name = path.utf8.dropFirst()
+        if path.utf8.first == UInt8(ascii: "/"), !name.isEmpty,
+            !name.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "%") })
+        {
+            self = .table(String(Substring(name)))
+            return
+        }
         let segments = path.split(separator: "/", omittingEmptySubsequences: true)
             .map { QueryString.decode($0.utf8, plusIsSpace: false) }
         switch segments.count {
