@@ -29,7 +29,8 @@ struct ReadReuseTests {
         ids("price=eq.1.5", "1"), ids("price=eq.1.501", ""), ids("price=eq.1.50", "1"), ids("price=gt.1.5", "2"),
         ids("price=gt.1.4999", "1,2"), ids("price=lt.99999999999999999999999", "1,2"), ids("price=lt.2", "1"),
         ids("id=in.(1)", "1"), ids("id=in.(2)", "2"), ids("id=in.(1,2)", "1,2"), ids("id=in.(2,9)", "2"),
-        ids("id=in.()", ""), ids("id=not.in.(1)", "2"),
+        ids("id=in.()", ""), ids("id=not.in.(1)", "2"), ids("id=in.(\(list(1...70)))", "1,2"),
+        ids("id=in.(\(list(2...71)))", "2"),
         // A label's place in its type stands in the statement.
         ids("state=gt.open", ""), ids("state=lt.held", "1,2"), ids("state=lt.open", ""), ids("state=eq.open", "1,2"),
         ids("state=eq.held", ""),
@@ -71,6 +72,11 @@ struct ReadReuseTests {
         Step(
             target: "/@item?select=id,@team()&order=id&@team.id=eq.1", status: 200, reply: #"[{"id":1},{"id":2}]"#),
     ]
+
+    /// More than a statement is kept for.
+    private static func list(_ numbers: ClosedRange<Int>) -> String {
+        numbers.map { String($0) }.joined(separator: ",")
+    }
 
     private static func ids(_ query: String, _ ids: String, as caller: Caller = RestConformanceTests.alice) -> Step {
         let rows = ids.split(separator: ",").map { #"{"id":\#($0)}"# }.joined(separator: ",")
@@ -143,6 +149,11 @@ struct ReadReuseTests {
                 #expect(statement.parameters.allSatisfy { $0.isNull }, "\(statement)")
             }
             let shape = ReadShape(plan, role: "authenticated")
+            #expect(shape.isSmall)
+            let long = try planner.readPlan(
+                relation, try QueryParser.parse("id=in.(\(Self.list(1...70)))"), page: try PageRange(nil, header: nil),
+                count: .none)
+            #expect(!ReadShape(long, role: "authenticated").isSmall)
             #expect(shape.texts == ["secret"] && shape.withoutTexts.texts.isEmpty && shape == shape.withoutTexts)
             #expect(shape != ReadShape(plan, role: "anon"))
         }

@@ -7,8 +7,10 @@ import MartletSQL
 /// Two reads of one schema and of the same shape have the same statements. What a plan holds of the schema itself, such
 /// as the types of columns, is not in it: a name stands for the same thing in both.
 struct ReadShape: Hashable {
-    /// Longer ones are not worth keeping: nobody asks the same thing twice with a thousand terms.
+    /// Longer ones, and those with more texts, are not worth keeping: nobody asks the same thing twice with a thousand
+    /// terms. With the number of those that are kept it bounds their memory.
     static let bytesMax = 4_096
+    static let textsMax = 64
 
     private var bytes: [UInt8] = []
     /// The texts that filters compare with, in the order in which `ReadPlan.numbered` counts them.
@@ -21,7 +23,8 @@ struct ReadShape: Hashable {
         add(plan.rows, isRoot: true)
     }
 
-    var byteCount: Int { bytes.count }
+    /// Whether it is worth keeping.
+    var isSmall: Bool { bytes.count <= Self.bytesMax && texts.count <= Self.textsMax }
 
     /// The shape alone, to be kept.
     var withoutTexts: ReadShape {

@@ -62,7 +62,7 @@ final class SQLiteSchema: Sendable {
             if let taken = try known.taken(from: values) { return taken }
         }
         let made = try CompiledRead(plan.numbered, access)
-        if made.isReusable, shape.byteCount <= ReadShape.bytesMax {
+        if made.isReusable, shape.isSmall {
             reads.withLock { $0.keep(made.withoutValues, for: shape.withoutTexts) }
         }
         return made
