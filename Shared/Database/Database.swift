@@ -21,8 +21,8 @@ package final class Database: Sendable {
         }
     }
 
-    /// Runs `body` in a read-only transaction: on SQLite perhaps one that other reads which waited share, and which began
-    /// after this call in any case.
+    /// Runs `body` in a read-only transaction: on SQLite perhaps one that other reads which waited share, and which
+    /// began after this call in any case.
     ///
     /// - Parameter deadline: when to give up (57014), also while waiting for a connection.
     /// - Throws: what `body` throws, as it is; else `DatabaseError`. A cancelled task stops the statement.

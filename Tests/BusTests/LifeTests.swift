@@ -16,7 +16,7 @@ struct LifeTests {
         return OutboundReply(header: ReplyHeader(code: .cancelled, executed: .unknown))
     }
 
-    @Test("What is put off to the end of a round comes behind its jobs, and only on the bus thread", .timeLimit(.minutes(1)))
+    @Test("What is put off to the end of a round comes behind its jobs, and only on the bus thread")
     func roundEnd() async throws {
         let thread = try BusThread()
         #expect(!thread.atRoundEnd {})

