@@ -110,8 +110,8 @@ let package = Package(
         .target(
             name: "MartletServiceKit",
             dependencies: [
-                "CMalloc", "MartletBus", "MartletJSON", "MartletTracing", "MartletWire", logging, nioCore, nioHTTP1,
-                nioPosix, serviceLifecycle, unixSignals,
+                "CMalloc", "CProcess", "MartletBus", "MartletJSON", "MartletTracing", "MartletWire", logging, nioCore,
+                nioHTTP1, nioPosix, serviceLifecycle, unixSignals,
             ], path: "Shared/ServiceKit", swiftSettings: settings),
 
         // For tests alone.

@@ -83,7 +83,7 @@ package final class LogicService: MartletService {
         let engine = settings[\.data.engine]
         let environment = WorkerEnvironment(
             url: settings[\.logic.edgeURL] ?? "http://127.0.0.1:\(settings[\.edge.port])", anonKey: keys.anon,
-            serviceRoleKey: keys.serviceRole, jwks: keys.jwks.text, databaseURL: engine == "sqlite" ? nil : engine)
+            serviceRoleKey: keys.serviceRole, jwks: keys.jwks.text, databaseURL: engine.contains("://") ? engine : nil)
         return WorkerPlan(
             project: context.project, environment: environment, deno: settings[\.logic.deno],
             searchPath: ProcessEnvironment.variables["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",

@@ -17,6 +17,7 @@ package enum CommandLineTool {
             switch try Command(parsing: CommandLine.arguments.dropFirst()) {
             case .help(let topic): Console.print(CommandHelp.text(topic))
             case .version: Console.print("martlet \(MartletVersion.current)\n")
+            case .check(let flags): try CheckCommand(settings: settings(flags)).run()
             case .keys(let flags, let rotates, let isJSON):
                 try KeysCommand(settings: settings(flags), rotates: rotates, isJSON: isJSON).run()
             case .status(let flags, let services):

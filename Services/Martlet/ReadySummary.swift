@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import MartletAccessTokens
+internal import MartletData
 internal import MartletServiceKit
 
 /// What `martlet up` prints once all services are ready: where everything is, and how to stop.
@@ -15,12 +16,22 @@ struct ReadySummary {
     var text: String {
         let url = Self.reachable(address)
         let site = PosixFile.isFolder(settings.project.site) ? url + "/" : "none: there is no \(settings.project.site)"
-        let engine = settings[\.data.engine] == "sqlite" ? "SQLite" : "PostgreSQL"
+        let directory = DataDirectory.path(settings)
+        let choice =
+            EngineChoice(setting: settings[\.data.engine])
+            ?? (try? DataDirectory(path: directory)).flatMap(EngineChoice.recorded)
+        let engine =
+            switch choice {
+            case .sqlite: "SQLite"
+            case .server: "PostgreSQL"
+            case .managed: "a PostgreSQL of its own"
+            case nil: "engine not decided"
+            }
         let seconds = Double(duration / .milliseconds(10)).rounded() / 100
         let lines = [
             ("API URL", url), ("Site URL", site), ("anon", keys.anon), ("service_role", keys.serviceRole),
             ("Project", settings.project.path),
-            ("Data", "\(DataDirectory.path(settings)) (\(engine))"),
+            ("Data", "\(directory) (\(engine))"),
         ]
         return "Martlet \(MartletVersion.current) is ready after \(seconds) s.\n\n"
             + lines.map { "  " + $0.0.padded(to: 14) + $0.1 + "\n" }.joined()

@@ -50,16 +50,16 @@ struct WorkerValueTests {
         let now = ContinuousClock.now
         #expect(output.take(Array("a\nb".utf8), at: now).map(\.text) == ["a"])
         #expect(output.take(Array("c\n\n".utf8), at: now).map(\.text) == ["bc", ""])
-        let long = String(repeating: "x", count: 3 * FunctionLimits.logLineBytesMax) + "\nnext"
+        let long = String(repeating: "x", count: 3 * OutputLines.lineBytesMax) + "\nnext"
         let cut = output.take(Array(long.utf8), at: now)
-        #expect(cut.map(\.text.utf8.count) == [FunctionLimits.logLineBytesMax])
+        #expect(cut.map(\.text.utf8.count) == [OutputLines.lineBytesMax])
         #expect(cut.map(\.isCut) == [true])
         #expect(output.rest(at: now).map(\.text) == ["next"])
         let many = Array(String(repeating: "m\n", count: 1_000).utf8)
         let passed = output.take(many, at: now).count
-        #expect(passed < FunctionLimits.logLinesMax)
+        #expect(passed < OutputLines.linesMax)
         #expect(output.takeDropped() == 1_000 - passed)
-        #expect(output.take(Array("m\n".utf8), at: now + FunctionLimits.logWindow).count == 1)
+        #expect(output.take(Array("m\n".utf8), at: now + OutputLines.window).count == 1)
     }
 
     @Test("Processor time is allowed per request in hand, from the last answer on")

@@ -17,6 +17,8 @@ package final class DataService: MartletService {
 
     let context: ServiceContext
     private let opened = Mutex<Opened?>(nil)
+    /// The private server, from its start to the end of the service.
+    private let managed = Mutex<ManagedPostgres?>(nil)
     private let requests: Counter
     private let failures: Counter
 
@@ -106,6 +108,11 @@ package final class DataService: MartletService {
             return opened?.engine
         }
         await engine?.close()
+        let managed = managed.withLock { managed in
+            defer { managed = nil }
+            return managed
+        }
+        await managed?.close()
     }
 
     private func traced(_ engine: any RowEngine) -> any RowEngine {
@@ -122,10 +129,29 @@ package final class DataService: MartletService {
     /// Opens the database and brings the project's schema into it, waiting for a server that is away. Nil when the
     /// process is asked to stop meanwhile.
     private func start() async throws -> (any RowEngine)? {
+        let choice =
+            if let chosen = EngineChoice(setting: context.settings[\.data.engine]) { chosen } else {
+                try EngineChoice.decide(context)
+            }
+        var url = ""
+        switch choice {
+        case .sqlite: break
+        case .server(let named): url = named
+        case .managed:
+            let server = try ManagedPostgres.of(context)
+            managed.withLock { $0 = server }
+            context.readiness.set(.notReady("PostgreSQL is starting"))
+            do {
+                try await cancelWhenGracefulShutdown { try await server.start() }
+            } catch is CancellationError {
+                return nil
+            }
+            url = server.url
+        }
         var pause = Duration.milliseconds(100)
         while true {
             do {
-                return try await openAndMigrate()
+                return try await openAndMigrate(choice == .sqlite ? nil : url)
             } catch let failure as MigrationFailure {
                 throw StartFailure(.configuration, "The project cannot be used: \(failure)")
             } catch let error as DatabaseError where error.sqlState.hasPrefix("08") || error.sqlState == "57P03" {
@@ -145,22 +171,21 @@ package final class DataService: MartletService {
         }
     }
 
-    private func openAndMigrate() async throws -> any RowEngine {
+    /// - Parameter url: the server's; nil for SQLite.
+    private func openAndMigrate(_ url: String?) async throws -> any RowEngine {
         let settings = context.settings
         let files = ProjectFiles(project: context.project)
         let migrations = try files.migrations()
-        let location = settings[\.data.engine]
         let captured = Set(settings.tables.triggers.map { QualifiedName($0.table.schema, $0.table.name) })
         let engine: any RowEngine =
-            if location == DatabaseEngine.sqlite.rawValue {
+            if let url {
+                try await PostgresEngine.open(url: url, poolSize: settings[\.data.poolSize], captured: captured)
+            } else {
                 try await SQLiteEngine.open(
                     path: context.dataDirectory.database(of: .data), readers: settings[\.data.readers],
                     captured: captured,
                     // Reads are asked for on the bus thread, many in one round.
                     deferWakeUp: { [executor = context.bus.executor] in executor.atRoundEnd($0) })
-            } else {
-                try await PostgresEngine.open(
-                    url: location, poolSize: settings[\.data.poolSize], captured: captured)
             }
         do {
             let report = try await engine.migrate(

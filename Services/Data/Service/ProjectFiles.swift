@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import MartletServiceKit
 
 /// Reads the migrations and the seed of a project folder (D6).
@@ -15,7 +14,8 @@ struct ProjectFiles {
     /// - Throws: `MigrationFailure` for a SQL file of another name, and one that cannot be read.
     func migrations() throws(MigrationFailure) -> [MigrationFile] {
         var files: [MigrationFile] = []
-        for name in names(in: project.migrations).sorted() where name.hasSuffix(".sql") {
+        for name in PosixFile.names(in: project.migrations).sorted()
+        where name.hasSuffix(".sql") && !name.hasPrefix(".") {
             let version = name.prefix(14)
             guard version.utf8.count == 14, version.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
                 name.dropFirst(14).hasPrefix("_")
@@ -41,20 +41,5 @@ struct ProjectFiles {
             throw MigrationFailure(file: name, reason: "\(error)")
         }
         throw MigrationFailure(file: name, reason: "the file cannot be read")
-    }
-
-    private func names(in folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: tuple.pointee)) {
-                    String(cString: $0)
-                }
-            }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        return names
     }
 }

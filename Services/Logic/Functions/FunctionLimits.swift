@@ -28,9 +28,4 @@ enum FunctionLimits {
     static let sourceCheckInterval = Duration.seconds(1)
     /// Files of one function that are looked at; what is beyond is not noticed.
     static let sourceFilesMax = 10_000
-    /// Longest line of a worker's output that is logged, in bytes; the rest of it is dropped.
-    static let logLineBytesMax = 10_000
-    /// Lines of a worker that are logged in `logWindow`; further ones are counted.
-    static let logLinesMax = 100
-    static let logWindow = Duration.seconds(10)
 }

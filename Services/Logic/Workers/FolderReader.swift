@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Glibc
+internal import MartletServiceKit
 
 /// Names and states of files.
 enum FolderReader {
-    /// Without `.` and `..`; empty when the folder cannot be read.
-    static func names(in folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: pointer.pointee)) {
-                    String(cString: $0)
-                }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
-    }
-
     /// A number that is another one when a file of these has changed: names, sizes, times. Folders are read as deeply as
     /// they go, each once though links lead to it again, without what begins with a dot, caches and packages.
     static func signature(of paths: [String], filesMax: Int) -> UInt64 {
@@ -32,7 +17,7 @@ enum FolderReader {
             guard stat(path, &status) == 0 else { continue }
             if status.st_mode & S_IFMT == S_IFDIR {
                 guard folders.insert(FolderIdentity(status)).inserted else { continue }
-                for name in names(in: path).sorted(by: >)
+                for name in PosixFile.names(in: path).sorted(by: >)
                 where !name.hasPrefix(".") && name != "node_modules" && name != "__pycache__" {
                     pending.append("\(path)/\(name)")
                 }

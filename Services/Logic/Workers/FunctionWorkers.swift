@@ -47,7 +47,7 @@ final class FunctionWorkers: Sendable {
         guard PosixFile.isFolder(folder) else { return }
         await keeper.perform {
             ProcessTable.killStrays(below: folder)
-            for name in FolderReader.names(in: folder) { try? PosixFile.remove("\(folder)/\(name)") }
+            for name in PosixFile.names(in: folder) { try? PosixFile.remove("\(folder)/\(name)") }
         }
     }
 
@@ -143,14 +143,14 @@ final class FunctionWorkers: Sendable {
             state.started += 1
             return "\(folder)/w\(state.started)"
         }
-        let planned: Result<WorkerCommand, WorkerPlan.Failure> = await keeper.perform {
+        let planned: Result<ProcessCommand, WorkerPlan.Failure> = await keeper.perform {
             do throws(WorkerPlan.Failure) {
                 return .success(try plan.command(for: entry, socket: socket))
             } catch {
                 return .failure(error)
             }
         }
-        let command: WorkerCommand
+        let command: ProcessCommand
         do throws(WorkerPlan.Failure) { command = try planned.get() } catch {
             throw FunctionFailure(code: .bootError, wasDelivered: false, detail: error.reason)
         }
@@ -167,7 +167,7 @@ final class FunctionWorkers: Sendable {
         }
     }
 
-    private func start(_ entry: FunctionEntry, _ command: WorkerCommand, _ socket: String) -> Worker {
+    private func start(_ entry: FunctionEntry, _ command: ProcessCommand, _ socket: String) -> Worker {
         let (worker, isNew): (Worker, Bool) = state.withLock { state in
             var slot = state.slots[entry.name] ?? Slot()
             if let other = slot.current, other.signature == slot.signature, other.begin() {

@@ -51,7 +51,7 @@ enum OlderServe {
         while let path = pending.popLast(), files < filesMax {
             if let folder = FolderIdentity(path) {
                 guard seen.insert(folder).inserted else { continue }
-                for name in FolderReader.names(in: path) where !name.hasPrefix(".") && name != "node_modules" {
+                for name in PosixFile.names(in: path) where !name.hasPrefix(".") && name != "node_modules" {
                     pending.append("\(path)/\(name)")
                 }
                 continue

@@ -85,5 +85,5 @@ enum ProcessTable {
         return fields.count >= 20 ? fields : nil
     }
 
-    private static func numbers() -> [pid_t] { FolderReader.names(in: "/proc").compactMap { pid_t($0) } }
+    private static func numbers() -> [pid_t] { PosixFile.names(in: "/proc").compactMap { pid_t($0) } }
 }

@@ -18,9 +18,9 @@ final class Worker: Sendable {
 
     private enum Phase {
         case waiting(until: Instant)
-        case starting(WorkerProcess, since: Instant)
-        case ready(WorkerProcess)
-        case ending(WorkerProcess, since: Instant, isKilled: Bool)
+        case starting(ProcessGroup, since: Instant)
+        case ready(ProcessGroup)
+        case ending(ProcessGroup, since: Instant, isKilled: Bool)
         case ended
     }
 
@@ -52,7 +52,7 @@ final class Worker: Sendable {
     let signature: UInt64?
     let connections: FunctionConnections
     private let name: String
-    private let command: WorkerCommand
+    private let command: ProcessCommand
     private let countsGroup: Bool
     private let logger: Logger
     private let ready: FactSignal
@@ -62,7 +62,7 @@ final class Worker: Sendable {
 
     /// Nothing is started before the keeper's first tick at `start`, or later.
     init(
-        _ entry: FunctionEntry, command: WorkerCommand, socket: String, signature: UInt64?, start: Instant,
+        _ entry: FunctionEntry, command: ProcessCommand, socket: String, signature: UInt64?, start: Instant,
         group: any EventLoopGroup, logger: Logger
     ) {
         name = entry.name
@@ -207,8 +207,8 @@ final class Worker: Sendable {
 
     private func boot(_ now: Instant) -> Instant? {
         try? PosixFile.remove(socket)
-        do throws(WorkerProcess.Failure) {
-            let process = try WorkerProcess.start(command)
+        do throws(ProcessGroup.Failure) {
+            let process = try ProcessGroup.start(command)
             state.withLock { $0.phase = .starting(process, since: now) }
             return now + Self.bootInterval
         } catch {
@@ -224,7 +224,7 @@ final class Worker: Sendable {
         }
     }
 
-    private func kill(_ process: WorkerProcess, _ cause: FunctionFailure.Code, _ detail: String, _ now: Instant) {
+    private func kill(_ process: ProcessGroup, _ cause: FunctionFailure.Code, _ detail: String, _ now: Instant) {
         state.withLock { state in
             state.phase = .ending(process, since: now, isKilled: true)
             state.cause = cause
@@ -236,7 +236,7 @@ final class Worker: Sendable {
             metadata: ["error.detail": "\(detail)", "function.process": "\(process.number)"])
     }
 
-    private func watch(_ process: WorkerProcess, inHand: Int, _ now: Instant) {
+    private func watch(_ process: ProcessGroup, inHand: Int, _ now: Instant) {
         let excess: WorkerWatch.Excess? = kept.withLock { kept in
             // Looking at a whole group means looking at all of /proc.
             if countsGroup, let last = kept.lookedAt, now - last < Self.busyInterval * 4 { return nil }
@@ -253,7 +253,7 @@ final class Worker: Sendable {
         if let excess { kill(process, .workerLimit, "it has used more than its \(excess.text)", now) }
     }
 
-    private func ended(_ process: WorkerProcess, _ end: WorkerProcess.End, _ now: Instant) -> Instant? {
+    private func ended(_ process: ProcessGroup, _ end: ProcessGroup.End, _ now: Instant) -> Instant? {
         // Whatever else is in its session has nobody to answer for any more.
         process.signal(SIGKILL)
         ProcessTable.kill(session: process.number)
@@ -297,7 +297,7 @@ final class Worker: Sendable {
     /// `JavaScript heap out of memory` in Node.
     private static let heapIsFull = ["JavaScript out of memory", "heap out of memory"]
 
-    private func readOutput(_ process: WorkerProcess, _ now: Instant) {
+    private func readOutput(_ process: ProcessGroup, _ now: Instant) {
         for (descriptor, isError) in [(process.output, false), (process.error, true)] {
             let bytes = Self.read(descriptor)
             guard !bytes.isEmpty else { continue }

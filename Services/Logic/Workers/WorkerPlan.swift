@@ -38,7 +38,7 @@ struct WorkerPlan: Sendable {
         return paths
     }
 
-    func command(for entry: FunctionEntry, socket: String) throws(Failure) -> WorkerCommand {
+    func command(for entry: FunctionEntry, socket: String) throws(Failure) -> ProcessCommand {
         var variables: [String: String] = ["LANG": "C.UTF-8"]
         var secrets = [environment.serviceRoleKey, environment.databaseURL].compactMap(\.self)
         // First, so that a project may want it otherwise.
@@ -66,7 +66,7 @@ struct WorkerPlan: Sendable {
             guard let program = program(word) else { throw Failure(reason: "there is no program \(word)") }
             variables["PATH"] = variables["PATH"] ?? searchPath
             variables["HOME"] = variables["HOME"] ?? project.path
-            return WorkerCommand(
+            return ProcessCommand(
                 program: program, arguments: Array(words.dropFirst()), environment: variables, folder: project.path,
                 secrets: secrets,
                 addressSpaceMax: max(
@@ -78,7 +78,7 @@ struct WorkerPlan: Sendable {
     private func denoCommand(
         _ entry: FunctionEntry, _ entryPoint: String, _ importMap: String?, socket: String,
         _ variables: [String: String], _ secrets: [String]
-    ) throws(Failure) -> WorkerCommand {
+    ) throws(Failure) -> ProcessCommand {
         guard let program = program(deno ?? "deno") else {
             throw Failure(
                 reason: "Deno is not there: install it, put it on PATH, or name it with MARTLET_LOGIC_DENO")
@@ -105,7 +105,7 @@ struct WorkerPlan: Sendable {
         if let map = OlderServe.importMap(for: searched, extending: named ?? found) ?? named {
             arguments.append("--import-map=\(map)")
         }
-        return WorkerCommand(
+        return ProcessCommand(
             program: program, arguments: arguments + [entryPoint], environment: variables, folder: folder,
             secrets: secrets)
     }

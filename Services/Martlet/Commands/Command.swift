@@ -8,6 +8,7 @@ enum Command: Sendable, Equatable {
     case help(Topic?)
     case version
     case up(CommandLineFlags, isSeparate: Bool)
+    case check(CommandLineFlags)
     case keys(CommandLineFlags, rotates: Bool, isJSON: Bool)
     /// Of these services; all without any.
     case status(CommandLineFlags, services: [ServiceName])
@@ -16,7 +17,7 @@ enum Command: Sendable, Equatable {
     case mails(CommandLineFlags, MailsOptions)
 
     /// The commands by the word that calls them.
-    enum Topic: String, Sendable, CaseIterable { case up, keys, status, events, jobs, mails }
+    enum Topic: String, Sendable, CaseIterable { case up, check, keys, status, events, jobs, mails }
 
     /// Throws `StartFailure` with status `usage`.
     init(parsing arguments: some Collection<String>) throws(StartFailure) {
@@ -48,6 +49,8 @@ enum Command: Sendable, Equatable {
         let rotates = topic == .keys && arguments.first == "rotate"
         if rotates { arguments.removeFirst() }
         let isSeparate = topic == .up && take("--processes", from: &arguments)
+        // `martlet check DIR` is `martlet check --project DIR`.
+        if topic == .check, let folder = arguments.first, !folder.hasPrefix("-") { arguments[0] = "--project=\(folder)" }
         let isJSON = topic == .keys && take("--json", from: &arguments)
         var services: [ServiceName] = []
         while topic == .status, let word = arguments.first, !word.hasPrefix("-") {
@@ -75,6 +78,7 @@ enum Command: Sendable, Equatable {
         if let mails { return .mails(flags, mails) }
         return switch topic {
         case .up: .up(flags, isSeparate: isSeparate)
+        case .check: .check(flags)
         case .keys: .keys(flags, rotates: rotates, isJSON: isJSON)
         case .events: .events(flags, events)
         case .status, .jobs, .mails: .status(flags, services: services)

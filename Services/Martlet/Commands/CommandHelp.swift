@@ -9,6 +9,7 @@ enum CommandHelp {
             switch topic {
             case nil: overview
             case .up: up + HelpText.flags(for: Suite.names)
+            case .check: check
             case .keys: keys
             case .status: status
             case .events: events
@@ -21,6 +22,7 @@ enum CommandHelp {
     private static let overview = [
         "Usage: martlet <command> [flags]", "",
         "  up            run the whole suite on a project, in one process or in five",
+        "  check         say which engine a project's migrations need, statement by statement",
         "  keys          show the project's keys, make them if there are none",
         "  keys rotate   replace them",
         "  status        say which services are ready",
@@ -39,6 +41,13 @@ enum CommandHelp {
         "What people and programs stored is there again at the next start. Every key of docs/configuration.md is a flag.",
         "", "  --processes     five processes instead of one; one that dies is started again",
         "  --check-config  print the effective configuration and stop", "  --help, -h      print this",
+    ]
+
+    private static let check = [
+        "Usage: martlet check [DIR] [--env development|production] [--data-engine ENGINE]", "",
+        "Reads the migrations and, for development, the seed of a project, and runs nothing: what SQLite runs, what needs",
+        "PostgreSQL and why, with file, line and column, and on which engine `martlet up` would start it here.",
+        "Exit status 0 if it would start, else 78.",
     ]
 
     private static let keys = [

@@ -3,6 +3,7 @@
 internal import Glibc
 internal import MartletJSON
 internal import MartletSMTP
+internal import MartletServiceKit
 
 /// Development without an SMTP server: a mail becomes the file `<delivery>.eml` in the data directory, for people and
 /// their tests, and beside it `<delivery>.json` for the page that lists them.
@@ -50,13 +51,8 @@ struct MailCatcher: Sendable {
     }
 
     private func deliveries() -> [CaughtFile] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
         var found: [CaughtFile] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
+        for name in PosixFile.names(in: folder) {
             var status = stat()
             guard name.hasSuffix(".eml"), stat("\(folder)/\(name)", &status) == 0 else { continue }
             found.append(

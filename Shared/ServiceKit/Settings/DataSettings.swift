@@ -5,8 +5,19 @@ internal import MartletWire
 /// The application's tables.
 package struct DataSettings: Sendable {
     package let engine = Setting<String>(
-        "martlet.data.engine", "sqlite", range: "`sqlite` or `postgres://…`", isSecret: true, readers: [.data],
-        "Database of the application.", fault: engineFault)
+        "martlet.data.engine", "auto", range: "`auto`, `sqlite`, `postgres` or `postgres://…`", isSecret: true,
+        readers: [.data],
+        "Database of the application: `sqlite`; a server by its URL; `postgres`, a private server that the data service runs itself; `auto`, SQLite if it can run every migration, else `postgres`, decided at the first start.",
+        fault: engineFault)
+    package let postgresBinaries = Setting<String?>(
+        "martlet.data.postgres_binaries", nil, readers: [.data],
+        "Folder with `postgres` and `initdb` for the private server; without it they are looked for on PATH and in the usual places.")
+    package let postgresFolder = Setting<String?>(
+        "martlet.data.postgres_folder", nil, readers: [.data],
+        "Folder of the private server; without it `postgres` in the data directory.")
+    package let postgresUser = Setting<String>(
+        "martlet.data.postgres_user", "postgres", readers: [.data],
+        "System user that the private server runs as where martlet runs as root.")
     package let requiresRowSecurity = Setting<Bool>(
         "martlet.data.require_row_security", false, readers: [.data],
         "Refuses migrations that leave a table of an exposed schema without row level security.")
@@ -25,7 +36,7 @@ package struct DataSettings: Sendable {
         "Size of the change log, in bytes; beyond it the oldest entries go.")
 
     static let engineFault: @Sendable (String) -> String? = { text in
-        if text == "sqlite" || text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") { return nil }
-        return "expected sqlite or a URL that begins with postgres://"
+        if ["auto", "sqlite", "postgres"].contains(text) || text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") { return nil }
+        return "expected auto, sqlite, postgres or a URL that begins with postgres://"
     }
 }

@@ -38,6 +38,24 @@ package final class DataDirectory: Sendable {
     /// The database file of a service.
     package func database(of service: ServiceName) -> String { "\(path)/\(service.rawValue).db" }
 
+    /// The folder of a PostgreSQL server that the data service runs itself (D24b).
+    package var postgres: String { path + "/postgres" }
+    /// Which engine the application's tables are on, once it was decided (D24b).
+    package var engineFile: String { path + "/engine" }
+
+    /// Lets another user of this machine pass through the directory to a folder of its own: nobody can list it, and what
+    /// else is in it stays this user's alone.
+    package func letOthersThrough() throws(StartFailure) {
+        umask(0o077)
+        for name in PosixFile.names(in: path) where name != ".gitignore" {
+            let file = "\(path)/\(name)"
+            if !PosixFile.isFolder(file) { chmod(file, 0o600) }
+        }
+        guard chmod(path, 0o711) == 0 else {
+            throw StartFailure(.cannotCreate, "\(path): \(PosixFile.text(of: errno))")
+        }
+    }
+
     /// The socket that a service binds with transport `ipc`.
     package func socket(of service: ServiceName, _ purpose: String) -> String {
         "\(run)/\(service.rawValue).\(purpose)"

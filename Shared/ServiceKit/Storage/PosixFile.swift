@@ -75,12 +75,52 @@ package enum PosixFile {
             rest = rest.dropFirst(count)
         }
         close(descriptor)
-        guard rename(temporary, path) == 0 else { throw Failure(path: path, number: errno, call: "rename") }
+        guard Glibc.rename(temporary, path) == 0 else { throw Failure(path: path, number: errno, call: "rename") }
     }
 
     /// Removes a file; one that is not there is no error.
     package static func remove(_ path: String) throws(Failure) {
         guard unlink(path) == 0 || errno == ENOENT else { throw Failure(path: path, number: errno, call: "unlink") }
+    }
+
+    /// Removes a file, or a folder with all that is in it; links are removed, not followed. What is not there is no error.
+    package static func removeTree(_ path: String) throws(Failure) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFDIR else { return try remove(path) }
+        for name in names(in: path) { try removeTree("\(path)/\(name)") }
+        guard rmdir(path) == 0 else { throw Failure(path: path, number: errno, call: "rmdir") }
+    }
+
+    /// Writes at the end of a file that is there, which keeps its owner.
+    package static func append(_ text: String, to path: String) throws(Failure) {
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure(path: path, number: errno, call: "open") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw Failure(path: path, number: errno, call: "write")
+        }
+    }
+
+    package static func rename(_ path: String, to other: String) throws(Failure) {
+        guard Glibc.rename(path, other) == 0 else { throw Failure(path: path, number: errno, call: "rename") }
+    }
+
+    /// Whether a user may use what stands in a folder, by the folder's owner and mode; groups of a user are not looked at.
+    package static func isSearchable(_ path: String, by user: SystemUser) -> Bool {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return false }
+        let bit: mode_t =
+            status.st_uid == user.number ? S_IXUSR : status.st_gid == user.group ? S_IXGRP : S_IXOTH
+        return status.st_mode & bit != 0
+    }
+
+    /// What a symbolic link says; nil for none.
+    package static func linkTarget(_ path: String) -> String? {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(path, &bytes, bytes.count)
+        return count > 0 ? String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
     }
 
     /// Makes a folder and those above it; an existing one is left as it is.
@@ -92,6 +132,20 @@ package enum PosixFile {
         guard mkdir(path, mode) == 0 || errno == EEXIST else {
             throw Failure(path: path, number: errno, call: "mkdir")
         }
+    }
+
+    /// What stands in a folder, without `.` and `..`, in no order; empty when it cannot be read.
+    package static func names(in folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
     }
 
     /// Makes a folder of a new name that begins with `prefix`, for this user alone.

@@ -92,17 +92,8 @@ struct MailTemplateSet: Sendable {
     }
 
     private static func files(in folder: String) throws(Failure) -> [String: [String: Source]] {
-        guard let directory = opendir(folder) else { return [:] }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            names.append(
-                withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-                })
-        }
-        closedir(directory)
         var found: [String: [String: Source]] = [:]
-        for file in names.sorted() {
+        for file in PosixFile.names(in: folder).sorted() {
             guard let dot = file.lastIndex(of: "."), dot > file.startIndex else { continue }
             let part = String(file[file.index(after: dot)...])
             guard ["subject", "html", "txt"].contains(part) else { continue }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import MartletServiceKit
+
+extension ManagedPostgres {
+    /// The server of a service's data directory, not started yet.
+    ///
+    /// - Throws: `StartFailure` without programs of the right version, and for a folder that it cannot use.
+    static func of(_ context: ServiceContext) throws(StartFailure) -> ManagedPostgres {
+        let settings = context.settings
+        let named = settings[\.data.postgresFolder]
+        let folder = named.map { PosixFile.absolute($0) } ?? context.dataDirectory.postgres
+        let version = ManagedCluster.version(of: folder + "/cluster")
+        guard let binaries = PostgresBinaries.find(settings, version: version) else {
+            if let version { throw ManagedCluster.otherVersion(version, folder, PostgresBinaries.find(settings)) }
+            throw StartFailure(
+                .configuration,
+                "PostgreSQL's programs (postgres and initdb, version \(PostgresBinaries.versionMin) or later) are not on "
+                    + "this machine: install them (Debian: apt install postgresql), name their folder in "
+                    + "martlet.data.postgres_binaries, or set martlet.data.engine to the URL of a server.")
+        }
+        var user: SystemUser?
+        if geteuid() == 0 {
+            let name = settings[\.data.postgresUser]
+            user = SystemUser(named: name)
+            guard let user, user.number != 0 else {
+                throw StartFailure(
+                    .configuration,
+                    "PostgreSQL must not run as root, and there is no other user \(name) (martlet.data.postgres_user).")
+            }
+            if named == nil { try context.dataDirectory.letOthersThrough() }
+        }
+        let cluster = ManagedCluster(
+            folder: folder, socketFolder: try ManagedCluster.socketFolder(for: folder), binaries: binaries, user: user)
+        return try ManagedPostgres(cluster, logger: context.logger)
+    }
+}
