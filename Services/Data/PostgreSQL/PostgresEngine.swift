@@ -7,7 +7,9 @@ import Synchronization
 
 /// The application's tables on PostgreSQL, with the server's own roles, policies and triggers.
 package final class PostgresEngine: RowEngine {
-    /// Runs as the login: bootstrap, migrations, users.
+    /// The login's.
+    let url: String
+    /// Runs as the login: bootstrap, users.
     let administration: Database
     /// Runs as `authenticator`, which has no rights of its own until a request takes a role.
     let requests: Database
@@ -54,9 +56,8 @@ package final class PostgresEngine: RowEngine {
     package static func open(
         url: String, poolSize: Int, exposedSchemas: [String] = ["public"], captured: Set<QualifiedName> = []
     ) async throws -> PostgresEngine {
-        let searchPath = "set search_path = public, extensions"
         let administration = try Database(
-            DatabaseConfiguration(location: .postgres(url: url), poolSize: 2, startupStatements: [searchPath]))
+            DatabaseConfiguration(location: .postgres(url: url), poolSize: 2, startupStatements: startupStatements))
         do {
             let isSuperuser = try await administration.write { session in
                 // Two processes that start at once would make the same schemas.
@@ -73,21 +74,25 @@ package final class PostgresEngine: RowEngine {
             let become = isSuperuser ? "set session authorization authenticator" : "set role authenticator"
             let requests = try Database(
                 DatabaseConfiguration(
-                    location: .postgres(url: url), poolSize: poolSize, startupStatements: [searchPath, become]))
-            return PostgresEngine(administration, requests, snapshot, exposedSchemas, captured)
+                    location: .postgres(url: url), poolSize: poolSize, startupStatements: startupStatements + [become]))
+            return PostgresEngine(url, administration, requests, snapshot, exposedSchemas, captured)
         } catch {
             await administration.close()
             throw error
         }
     }
 
+    /// What each connection begins with.
+    static let startupStatements = ["set search_path = public, extensions"]
+
     /// Key of the advisory lock that orders starts; any fixed number.
     static let bootstrapLock = 7_230_711_901_322_017_103
 
     private init(
-        _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String],
+        _ url: String, _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String],
         _ captured: Set<QualifiedName>
     ) {
+        self.url = url
         self.administration = administration
         let log = TableLog(administration)
         self.log = log

@@ -14,6 +14,10 @@ enum PostgresPlatform {
                 'create role anon nologin noinherit', 'create role authenticated nologin noinherit',
                 'create role service_role nologin noinherit bypassrls',
                 'create role supabase_auth_admin nologin noinherit',
+                'create role supabase_storage_admin nologin noinherit',
+                'create role supabase_realtime_admin nologin noinherit',
+                'create role supabase_admin nologin noinherit bypassrls',
+                'create role dashboard_user nologin noinherit',
                 'create role postgres nologin bypassrls',
                 'create role authenticator nologin noinherit'] loop
                 begin
@@ -23,10 +27,14 @@ enum PostgresPlatform {
                 exception when duplicate_object or unique_violation then null;
                 end;
             end loop;
-            foreach made in array array['anon', 'authenticated', 'service_role'] loop
+            -- Migrations set policies on the tables of the two last, whose members may act as owners.
+            foreach made in array array[
+                'anon authenticator', 'authenticated authenticator', 'service_role authenticator',
+                'anon postgres', 'authenticated postgres', 'service_role postgres',
+                'supabase_storage_admin postgres', 'supabase_realtime_admin postgres'] loop
                 begin
-                    if not pg_has_role('authenticator', made, 'member') then
-                        execute format('grant %I to authenticator', made);
+                    if not pg_has_role(split_part(made, ' ', 2), split_part(made, ' ', 1), 'member') then
+                        execute format('grant %I to %I', split_part(made, ' ', 1), split_part(made, ' ', 2));
                     end if;
                 exception when duplicate_object or unique_violation then null;
                 end;
@@ -40,9 +48,14 @@ enum PostgresPlatform {
         create schema if not exists storage;
         create schema if not exists realtime;
         create schema if not exists martlet;
-        grant usage on schema public, auth, extensions to anon, authenticated, service_role, postgres;
+        grant usage on schema public, auth, storage, realtime, extensions
+            to anon, authenticated, service_role, postgres;
+        grant usage, create on schema storage to supabase_storage_admin;
+        grant usage, create on schema realtime to supabase_realtime_admin;
         grant usage on schema auth to supabase_auth_admin;
         grant all on schema public, extensions to postgres;
+        -- Dumps say so of each schema; as the database's owner it would own this one anyway.
+        alter schema public owner to postgres;
         grant usage on schema martlet to authenticator;
         do $$ begin
             execute format('grant create, connect, temporary on database %I to postgres', current_database());
@@ -80,6 +93,16 @@ enum PostgresPlatform {
         alter table auth.users enable row level security;
         alter table auth.users owner to supabase_auth_admin;
         grant all on auth.users to postgres;
+        create table if not exists auth.identities (
+            provider_id text not null, user_id uuid not null references auth.users (id) on delete cascade,
+            identity_data jsonb not null, provider text not null, last_sign_in_at timestamptz, created_at timestamptz,
+            updated_at timestamptz, email text generated always as (lower(identity_data ->> 'email')) stored,
+            id uuid not null default gen_random_uuid() primary key,
+            constraint identities_provider_id_provider_unique unique (provider_id, provider));
+        create index if not exists identities_user_id_idx on auth.identities (user_id);
+        alter table auth.identities enable row level security;
+        alter table auth.identities owner to supabase_auth_admin;
+        grant all on auth.identities to postgres;
         create or replace function auth.jwt() returns jsonb language sql stable as $$
             select nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
         create or replace function auth.uid() returns uuid language sql stable as $$
@@ -89,6 +112,67 @@ enum PostgresPlatform {
         create or replace function auth.email() returns text language sql stable as $$
             select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'email' $$;
         grant execute on function auth.jwt(), auth.uid(), auth.role(), auth.email() to public;
+        """
+
+    /// Rows about files, with Supabase's columns and the functions that policies on them call; the files themselves are
+    /// not served yet. A migration may set policies on both tables.
+    static let storage = """
+        create table if not exists storage.buckets (
+            id text primary key, name text not null, owner uuid, created_at timestamptz default now(),
+            updated_at timestamptz default now(), public boolean default false,
+            avif_autodetection boolean default false, file_size_limit bigint, allowed_mime_types text[],
+            owner_id text);
+        create unique index if not exists bname on storage.buckets (name);
+        create table if not exists storage.objects (
+            id uuid primary key default gen_random_uuid(), bucket_id text references storage.buckets (id), name text,
+            owner uuid, created_at timestamptz default now(), updated_at timestamptz default now(),
+            last_accessed_at timestamptz default now(), metadata jsonb,
+            path_tokens text[] generated always as (string_to_array(name, '/')) stored, version text, owner_id text,
+            user_metadata jsonb);
+        create unique index if not exists bucketid_objname on storage.objects (bucket_id, name);
+        create index if not exists name_prefix_search on storage.objects (name text_pattern_ops);
+        alter table storage.buckets enable row level security;
+        alter table storage.objects enable row level security;
+        alter table storage.buckets owner to supabase_storage_admin;
+        alter table storage.objects owner to supabase_storage_admin;
+        grant all on storage.buckets, storage.objects to anon, authenticated, service_role, postgres;
+        create or replace function storage.foldername(name text) returns text[] language sql immutable as $$
+            select (string_to_array(name, '/'))[1:cardinality(string_to_array(name, '/')) - 1] $$;
+        create or replace function storage.filename(name text) returns text language sql immutable as $$
+            select (string_to_array(name, '/'))[cardinality(string_to_array(name, '/'))] $$;
+        create or replace function storage.extension(name text) returns text language sql immutable as $$
+            select reverse(split_part(reverse(storage.filename(name)), '.', 1)) $$;
+        grant execute on function storage.foldername(text), storage.filename(text), storage.extension(text) to public;
+        """
+
+    /// Where policies of private channels stand.
+    static let realtime = """
+        create table if not exists realtime.messages (
+            topic text not null, extension text not null, payload jsonb, event text, private boolean default false,
+            updated_at timestamp not null default now(), inserted_at timestamp not null default now(),
+            id uuid not null default gen_random_uuid(), primary key (id, inserted_at));
+        alter table realtime.messages enable row level security;
+        alter table realtime.messages owner to supabase_realtime_admin;
+        grant select, insert, update on realtime.messages to anon, authenticated, service_role, postgres;
+        create or replace function realtime.topic() returns text language sql stable as $$
+            select nullif(current_setting('realtime.topic', true), '') $$;
+        grant execute on function realtime.topic() to public;
+        """
+
+    /// What every project of Supabase has from the start, where the server has it.
+    static let extensions = """
+        do $$
+        declare
+            wanted text;
+        begin
+            foreach wanted in array array['pgcrypto', 'uuid-ossp'] loop
+                if exists (select from pg_available_extensions where name = wanted) then
+                    execute format('create extension if not exists %I with schema extensions', wanted);
+                end if;
+            end loop;
+        exception when insufficient_privilege then
+            raise notice 'extensions are left to the server''s administrator';
+        end $$;
         """
 
     static let records = """
@@ -130,7 +214,7 @@ enum PostgresPlatform {
         """
 
     static let all = [
-        roles, schemas, authentication, records, log, PostgresCapture.function, PostgresLineage.function,
+        roles, schemas, extensions, authentication, storage, realtime, records, log, PostgresCapture.function, PostgresLineage.function,
         PostgresRuleValues.function,
     ]
 }

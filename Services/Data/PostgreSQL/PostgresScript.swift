@@ -10,6 +10,7 @@ struct PostgresScript {
         var sql: String
         /// Line of the first word, from 1.
         var line: Int
+        var isExtension = false
     }
 
     private let bytes: [UInt8]
@@ -64,6 +65,8 @@ struct PostgresScript {
         switch first.text {
         case "begin", "commit", "end": return nil
         case "start" where second == "transaction": return nil
+        case "create" where second == "extension":
+            return Statement(sql: text(start, end), line: line, isExtension: true)
         case "create", "drop":
             let head = words.prefix(4)
             if head.contains(where: { $0.text == "index" }),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One file of the project's `migrations/` folder: `<14 digits>_name.sql`.
+/// One file of the project's `migrations/` folder: `<digits>_name.sql`, by custom fourteen digits of a time.
 package struct MigrationFile: Sendable, Equatable {
-    /// The 14 digits.
+    /// The digits.
     package var version: String
     /// The file's name with its version and suffix, for messages.
     package var fileName: String
@@ -44,6 +44,8 @@ package struct MigrationReport: Sendable, Equatable {
     package var applied: [String]
     /// Files that had been applied before.
     package var present: Int
+    /// Extensions that migrations ask for and the server does not have.
+    package var absentExtensions: [String] = []
 
     package init(applied: [String] = [], present: Int = 0) {
         self.applied = applied

@@ -17,9 +17,10 @@ struct MigrationLedger {
     /// - Throws: `MigrationFailure` for an edited or missing applied file, two files of one version, and a new file
     ///   older than the last applied one.
     func pending(_ files: [MigrationFile]) throws(MigrationFailure) -> [MigrationFile] {
-        let files = files.sorted { $0.version < $1.version }
-        for (one, next) in zip(files, files.dropFirst()) where one.version == next.version {
-            throw MigrationFailure(file: next.fileName, reason: "another file has the version \(next.version)")
+        let files = files.sorted { $0.fileName < $1.fileName }
+        var versions: Set<String> = []
+        for file in files where !versions.insert(file.version).inserted {
+            throw MigrationFailure(file: file.fileName, reason: "another file has the version \(file.version)")
         }
         for entry in entries {
             guard let file = files.first(where: { $0.version == entry.version }) else {
@@ -34,7 +35,9 @@ struct MigrationLedger {
         }
         let applied = Set(entries.map(\.version))
         let new = files.filter { !applied.contains($0.version) }
-        if let last = entries.last, let late = new.first(where: { $0.version < last.version }) {
+        if let last = files.last(where: { applied.contains($0.version) }),
+            let late = new.first(where: { $0.fileName < last.fileName })
+        {
             throw MigrationFailure(
                 file: late.fileName,
                 reason: "the file is older than \(last.version), which was applied before; give it a later version")

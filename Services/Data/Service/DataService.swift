@@ -193,6 +193,11 @@ package final class DataService: MartletService {
             context.logger.info(
                 "Migrations are applied.",
                 metadata: ["migrations.applied": "\(report.applied.count)", "migrations.present": "\(report.present)"])
+            if !report.absentExtensions.isEmpty {
+                context.logger.warning(
+                    "Extensions were left out: the server does not have them.",
+                    metadata: ["postgres.extensions": "\(report.absentExtensions.joined(separator: ", "))"])
+            }
             if context.mode == .development, let seed = try files.seed(),
                 try await engine.seed(seed, fileName: "seed.sql")
             {

@@ -9,22 +9,22 @@ struct ProjectFiles {
     /// Longest file, in bytes.
     private static let fileBytesMax = 64 << 20
 
-    /// `migrations/<14 digits>_name.sql`, in order. None when there is no such folder.
+    /// `migrations/<digits>_name.sql`, in the order of the names. None when there is no such folder.
     ///
     /// - Throws: `MigrationFailure` for a SQL file of another name, and one that cannot be read.
     func migrations() throws(MigrationFailure) -> [MigrationFile] {
         var files: [MigrationFile] = []
         for name in PosixFile.names(in: project.migrations).sorted()
         where name.hasSuffix(".sql") && !name.hasPrefix(".") {
-            let version = name.prefix(14)
-            guard version.utf8.count == 14, version.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
-                name.dropFirst(14).hasPrefix("_")
-            else {
-                throw MigrationFailure(file: name, reason: "a migration is named <14 digits>_<name>.sql")
+            let version = name.utf8.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+            guard !version.isEmpty, name.utf8.dropFirst(version.count).first == UInt8(ascii: "_") else {
+                throw MigrationFailure(
+                    file: name, reason: "a migration is named <digits>_<name>.sql, usually the time of its making")
             }
             files.append(
                 MigrationFile(
-                    version: String(version), fileName: name, sql: try text(of: "\(project.migrations)/\(name)", name)))
+                    version: String(Substring(version)), fileName: name,
+                    sql: try text(of: "\(project.migrations)/\(name)", name)))
         }
         return files
     }

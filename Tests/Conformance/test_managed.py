@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A project that SQLite cannot run starts on a PostgreSQL of its own, which lives and dies with martlet (D24b)."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+
+import pytest
+from conftest import TOPOLOGY
+from people import client
+from stack import Stack, wait_until
+
+MIGRATION = """
+create table public.profiles (id uuid primary key references auth.users on delete cascade, name text not null);
+alter table public.profiles enable row level security;
+create policy own on public.profiles for all to authenticated using (id = (select auth.uid()));
+create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into public.profiles (id, name) values (new.id, coalesce(new.raw_user_meta_data ->> 'name', 'nobody'));
+  return new;
+end $$;
+create trigger on_auth_user_created after insert on auth.users
+  for each row execute procedure public.handle_new_user();
+create table public.notes (id bigint generated always as identity primary key, body text not null);
+"""
+PLAIN = "create table public.notes (id bigint generated always as identity primary key, body text not null);\n"
+
+
+def folder(migration: str) -> pathlib.Path:
+    # A place that the server's own user can reach where the tests run as root.
+    base = pathlib.Path(tempfile.mkdtemp(prefix="martlet-managed-"))
+    base.chmod(0o711)
+    project = base / "project"
+    (project / "migrations").mkdir(parents=True)
+    (project / "config.toml").write_text("[api]\n")
+    (project / "migrations/20260101000000_first.sql").write_text(migration)
+    return project
+
+
+@pytest.fixture
+def project():
+    made = folder(MIGRATION)
+    yield made
+    shutil.rmtree(made.parent, ignore_errors=True)
+
+
+@pytest.fixture
+def plain():
+    made = folder(PLAIN)
+    yield made
+    shutil.rmtree(made.parent, ignore_errors=True)
+
+
+def stack_of(project: pathlib.Path) -> Stack:
+    data = project.parent / "data"
+    data.mkdir(exist_ok=True)
+    return Stack(project, None, TOPOLOGY, data=data)
+
+
+def run(*arguments: str, **environment: str):
+    program = pathlib.Path(os.environ["MARTLET_TEST_BINARIES"]) / "martlet"
+    return subprocess.run([str(program), *arguments], env={**os.environ, **environment}, cwd="/", text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+
+
+def server(stack: Stack) -> int:
+    return int((stack.data / "postgres/cluster/postmaster.pid").read_text().splitlines()[0])
+
+
+def lives(number: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def names(stack: Stack) -> list[str]:
+    rows = client(stack, "service_role").table("profiles").select("name").order("name").execute().data
+    return [row["name"] for row in rows]
+
+
+def sign_up(stack: Stack, name: str):
+    answer = client(stack).auth.sign_up({
+        "email": f"{uuid.uuid4()}@example.com", "password": "correct horse", "options": {"data": {"name": name}}})
+    assert answer.session
+
+
+def test_a_project_with_triggers_starts_and_survives_kills(project):
+    stack = stack_of(project)
+    try:
+        stack.start()
+        assert (stack.data / "engine").read_text() == "postgres\n"
+        sign_up(stack, "Ada")
+        assert names(stack) == ["Ada"]
+        # The socket is the server's only door, and its folder its user's alone.
+        assert (stack.data / "postgres").stat().st_mode & 0o777 == 0o700
+
+        stack.kill()
+        stack.log.close()
+        stack.start()
+        assert names(stack) == ["Ada"]
+
+        # The server is killed; martlet starts it again by itself.
+        first = server(stack)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: server(stack) != first, "another server", 20)
+
+        def signs_up():
+            sign_up(stack, "Grace")
+            return True
+
+        wait_until(signs_up, "a sign-up on the new server", 20)
+        assert names(stack)[:2] == ["Ada", "Grace"]
+        last = server(stack)
+        stack.stop()
+        assert not lives(last)
+        # It closed its files: nothing to recover.
+        assert not (stack.data / "postgres/cluster/postmaster.pid").exists()
+    finally:
+        stack.kill()
+
+
+def test_the_engine_stays_what_it_was_at_the_first_start(plain):
+    stack = stack_of(plain)
+    try:
+        stack.start()
+        stack.stop()
+        assert (stack.data / "engine").read_text() == "sqlite\n"
+        assert not (stack.data / "postgres").exists()
+        (plain / "migrations/20260102000000_second.sql").write_text(
+            "create function public.one() returns int language sql as 'select 1';\n")
+        done = run("up", "--project", str(plain), **{**stack.environment})
+        assert done.returncode == 78, done.stdout
+        assert "20260102000000_second.sql:1:1" in done.stdout
+        assert (stack.data / "engine").read_text() == "sqlite\n"
+        assert not (stack.data / "postgres").exists()
+    finally:
+        stack.kill()
+
+
+def test_a_cluster_of_another_version_is_refused_and_left_alone(project):
+    stack = stack_of(project)
+    cluster = stack.data / "postgres/cluster"
+    try:
+        stack.start()
+        stack.stop()
+        version = (cluster / "PG_VERSION").read_text()
+        (cluster / "PG_VERSION").write_text("9\n")
+        done = run("up", "--project", str(project), **stack.environment)
+        assert done.returncode == 78, done.stdout
+        assert "was made by PostgreSQL 9" in done.stdout and "pg_upgrade" in done.stdout
+        (cluster / "PG_VERSION").write_text(version)
+        stack.start()
+        stack.stop()
+    finally:
+        stack.kill()
+
+
+def test_without_the_programs_the_refusal_says_which_statements_need_them(project):
+    stack = stack_of(project)
+    done = run("up", "--project", str(project), MARTLET_DATA_POSTGRES_BINARIES="/nowhere", **stack.environment)
+    assert done.returncode == 78, done.stdout
+    assert "20260101000000_first.sql:5:1" in done.stdout and "apt install postgresql" in done.stdout
+    # Nothing was decided: it starts as soon as they are there.
+    assert not (stack.data / "engine").exists()
+
+
+def test_check_says_what_needs_postgresql_and_what_no_engine_runs(project, plain):
+    done = run("check", str(project))
+    assert done.returncode == 0, done.stdout
+    assert "20260101000000_first.sql: 6 statements, 2 not on SQLite" in done.stdout
+    assert "  5:1: functions are not translated to SQLite yet" in done.stdout
+    assert "The project starts on a PostgreSQL of its own" in done.stdout
+
+    done = run("check", str(project), "--data-engine", "sqlite")
+    assert done.returncode == 78 and "SQLite does not run 2 statements" in done.stdout, done.stdout
+
+    done = run("check", str(plain))
+    assert done.returncode == 0 and "1 of 1 statements run on SQLite.\nThe project starts on SQLite." in done.stdout
+
+    (plain / "migrations/20260102000000_second.sql").write_text("select 1;\ncreate tabel x ();\n")
+    done = run("check", str(plain))
+    assert done.returncode == 78 and "20260102000000_second.sql:2:8: no engine runs this" in done.stdout, done.stdout
+    assert not (plain / ".martlet").exists()
+
+
+def test_check_reads_no_more_than_a_folder(tmp_path):
+    done = run("check", str(tmp_path))
+    assert done.returncode == 0 and "0 of 0 statements" in done.stdout, done.stdout
+    assert json.dumps(sorted(path.name for path in tmp_path.iterdir())) == "[]"
