@@ -141,7 +141,10 @@ let package = Package(
         tests("Bus", ["CZeroMQ", "MartletBus", "MartletWire", nioCore]),
         tests(
             "Data",
-            ["MartletBus", "MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletWire", nioCore]),
+            [
+                "MartletBus", "MartletData", "MartletDatabase", "MartletJSON", "MartletSQL", "MartletServiceKit",
+                "MartletWire", nioCore,
+            ]),
         tests("Database", ["MartletDatabase"]),
         tests(
             "Edge",

@@ -56,7 +56,7 @@ struct SettingsTests {
         BadFile("[martlet.dada]\n", "martlet.dada (config.toml:1): no such section"),
         BadFile("martlet = 3", "martlet (config.toml:1): no such key"),
         BadFile("[api]\nport = 70000", "api.port (config.toml:2): expected 0 to 65535, not 70000"),
-        BadFile("[martlet.data]\nengine = \"mysql\"", "martlet.data.engine (config.toml:2): expected sqlite or a URL"),
+        BadFile("[martlet.data]\nengine = \"mysql\"", "martlet.data.engine (config.toml:2): expected auto, sqlite, postgres or a URL"),
         BadFile("[martlet]\ndrain_timeout = 25", "martlet.drain_timeout (config.toml:2): expected a duration"),
         BadFile("[martlet]\nlog_level = \"loud\"", "martlet.log_level (config.toml:2): expected one of trace, debug"),
         BadFile("[martlet]\nbus_address = \"localhost\"", "martlet.bus_address (config.toml:2): expected an IPv4"),
