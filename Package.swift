@@ -84,6 +84,7 @@ let package = Package(
         // The same library, opened when it is needed; so without a flag for the linker.
         .systemLibrary(
             name: "CCurlLate", path: "Shared/CCurlLate", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CCrypt", path: "Shared/CCrypt"),
         .systemLibrary(name: "CMalloc", path: "Shared/CMalloc"),
         .systemLibrary(name: "CProcess", path: "Shared/CProcess"),
 
@@ -187,7 +188,7 @@ let package = Package(
             ["MartletAccessTokens", "MartletJSON", nioCore, nioHTTP1, nioPosix, nioWebSocket])
         + service(
             "Auth", executable: "martlet-auth",
-            ["CArgon2", "MartletAccessTokens", "MartletDatabase", "MartletJSON", crypto, nioCore],
+            ["CArgon2", "CCrypt", "MartletAccessTokens", "MartletDatabase", "MartletJSON", crypto, nioCore],
             settings: settingsWithC)
         + service(
             "Data", executable: "martlet-data", ["MartletDatabase", "MartletJSON", "MartletSQL", nioCore])

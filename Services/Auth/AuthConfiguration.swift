@@ -53,6 +53,10 @@ enum AuthLimits {
     static let pageDefault = 50
     /// How long a refresh waits for the lock of its session (AU-152).
     static let refreshWait: Duration = .seconds(5)
+    /// How long a request waits for what SQL did to users, and how old auth's knowledge of that may get before it gives
+    /// no tokens any more (D25).
+    static let newsWait: Duration = .milliseconds(500)
+    static let newsAgeMax: Duration = .seconds(60)
     /// How long the key set may be cached (AU-143), in seconds.
     static let keySetAgeSeconds = 600
 }

@@ -4,6 +4,7 @@ package import MartletAccessTokens
 package import MartletDatabase
 package import MartletJSON
 package import MartletWire
+internal import Synchronization
 
 /// The auth API behind `/auth/v1`: takes requests, answers them. Knows neither bus nor HTTP server.
 package final class Authority: Sendable {
@@ -17,6 +18,8 @@ package final class Authority: Sendable {
     /// There are mails in the outbox.
     let mailsWait: @Sendable () -> Void
     let clock: @Sendable () -> Timestamp
+    /// When auth last knew everything that SQL did to users.
+    private let knownAt = Mutex(ContinuousClock.now)
     private let observe: @Sendable (AuthObservation) -> Void
     /// Public keys of the project's own tokens, published beside ours.
     private let projectKeys: [JSONValue]
@@ -81,10 +84,31 @@ package final class Authority: Sendable {
         }
     }
 
+    /// Takes over what SQL did to users before a request that is about them. The application's database may be away for
+    /// a while; after that a token could be one of somebody who was banned.
+    func catchUp(_ request: AuthRequest) async throws(AuthError) {
+        do throws(AuthError) {
+            try await takeOver(request.trace, deadline: min(request.deadline, .now + AuthLimits.newsWait))
+        } catch {
+            let age = knownAt.withLock { $0 }.duration(to: .now)
+            guard age < AuthLimits.newsAgeMax else { throw error }
+        }
+    }
+
+    private func takeOver(_ trace: TraceContext, deadline: ContinuousClock.Instant) async throws(AuthError) {
+        let begin = ContinuousClock.now
+        let problems = try await ledger.takeOver(trace: trace, deadline: deadline)
+        knownAt.withLock { $0 = max($0, begin) }
+        for problem in problems { observe(.notTakenOver(problem)) }
+    }
+
     /// Repeats the changes of users that the data service has not answered yet (D25). Run at start and now and then.
     package func settle(budget: Duration = .seconds(2)) async {
         do throws(AuthError) {
-            if try await !ledger.settleAll(budget: budget) { observe(.unsettled) }
+            if try await !ledger.settleAll(budget: budget) { return observe(.unsettled) }
+            try await takeOver(.none, deadline: .now + budget)
+        } catch where error.status == 503 {
+            observe(.unsettled)
         } catch { observe(.failed(trace: .none, error: error)) }
     }
 
@@ -96,6 +120,8 @@ package final class Authority: Sendable {
 package enum AuthObservation: Sendable {
     /// A request failed by no fault of its client; the error's cause says why.
     case failed(trace: TraceContext, error: AuthError)
+    /// A user whom SQL made or changed cannot be auth's.
+    case notTakenOver(String)
     /// Changes of users wait for the data service.
     case unsettled
     /// The notification service will not ever take this mail.

@@ -46,6 +46,16 @@ extension Martlet_Wire_V1_UsersDeleteReply: MethodPayload {
     package var payload: ByteBuffer { encode(self) }
 }
 
+extension Martlet_Wire_V1_UsersChangesRequest: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
+extension Martlet_Wire_V1_UsersChangesReply: MethodPayload {
+    package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
+    package var payload: ByteBuffer { encode(self) }
+}
+
 extension Martlet_Wire_V1_LogPullRequest: MethodPayload {
     package init(payload: ByteBuffer) throws(WireError) { self = try decode(payload) }
     package var payload: ByteBuffer { encode(self) }

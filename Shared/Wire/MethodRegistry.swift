@@ -120,10 +120,14 @@ package enum MethodRegistry {
         id: 14, name: "mail.send", repeatability: .keyed, priority: .interactive,
         defaultBudgetMilliseconds: 5_000, callers: [.auth, .logic], route: .any)
 
+    /// Users that SQL made, changed or deleted in `auth.users` (D25); takes the acknowledgement of earlier ones.
+    package static let usersChanges = Method(
+        id: 15, name: "data.users.changes", repeatability: .idempotent, priority: .interactive,
+        defaultBudgetMilliseconds: 5_000, callers: [.auth], route: .any)
+
     package static let all: [Method] = [
         httpRead, httpWrite, systemStatus, authKeys, usersPut, usersDelete, logPull, visible, feedDescribe,
-        realtimeSend,
-        realtimeReceive, dataBatch, logicDecide, mailSend,
+        realtimeSend, realtimeReceive, dataBatch, logicDecide, mailSend, usersChanges,
     ]
 
     /// The method with this number, or nil.

@@ -14,6 +14,7 @@ struct ModuleEdgesTests {
         "CPostgreSQL": ["Shared/Database/"],
         "CPgQuery": ["Shared/SQLTranslation/"],
         "CArgon2": ["Services/Auth/"],
+        "CCrypt": ["Services/Auth/"],
         "CCurl": ["Shared/SMTP/"],
         "CCurlLate": ["Shared/Tracing/"],
         "MartletSMTP": ["Services/Notification/"],

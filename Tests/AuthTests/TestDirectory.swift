@@ -29,6 +29,7 @@ final class TestDirectory: UserDirectory {
         /// What the application's trigger makes of a row.
         var trigger: (@Sendable (inout [String: String?]) -> Void)?
         var putCount = 0
+        var changes: [ForeignChange] = []
     }
 
     private let state = Mutex(State())
@@ -38,6 +39,22 @@ final class TestDirectory: UserDirectory {
     func behave(_ behaviour: Behaviour) { state.withLock { $0.behaviour = behaviour } }
     func onWrite(_ trigger: @escaping @Sendable (inout [String: String?]) -> Void) {
         state.withLock { $0.trigger = trigger }
+    }
+
+    /// What SQL did, by the application's own hand.
+    func note(_ change: ForeignChange) { state.withLock { $0.changes.append(change) } }
+    var waitingChanges: Int { state.withLock { $0.changes.count } }
+
+    func changes(
+        acknowledged: [UInt64], trace: TraceContext, deadline: ContinuousClock.Instant
+    ) async throws(DirectoryFailure) -> [ForeignChange] {
+        guard case .answering = state.withLock({ $0.behaviour }) else {
+            throw DirectoryFailure(isCertain: true, message: "away")
+        }
+        return state.withLock { state in
+            state.changes.removeAll { acknowledged.contains($0.number) }
+            return Array(state.changes.prefix(2))
+        }
     }
 
     func put(

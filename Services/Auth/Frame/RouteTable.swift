@@ -14,6 +14,11 @@ struct Route: Sendable {
         self.handler = handler
     }
 
+    /// Whether the answer hangs on users whom SQL may have made or changed meanwhile.
+    var isAboutUsers: Bool {
+        ["signup", "otp", "magiclink", "recover", "resend", "verify", "token", "admin"].contains(path.first)
+    }
+
     /// The values of the path's `{names}`; nil when `path` is another one.
     func parameters(of path: [String]) -> [String: String]? {
         guard path.count == self.path.count else { return nil }
@@ -72,6 +77,7 @@ struct RouteTable: Sendable {
             guard let parameters = route.parameters(of: request.path) else { continue }
             if route.method == method {
                 do {
+                    if route.isAboutUsers { try await authority.catchUp(request) }
                     return try await route.handler(authority, request, parameters)
                 } catch { throw AuthError(wrapping: error) }
             }

@@ -56,7 +56,10 @@ package final class PasswordHasher: Sendable {
         let encoded = hash ?? decoy
         let isPossible = password != nil && hash != nil
         let bytes = password?.bytes ?? []
-        return try await onThread { Argon2id.matches(bytes, encoded) } && isPossible
+        let isRight = try await onThread {
+            encoded.hasPrefix("$2") ? Bcrypt.matches(bytes, encoded) : Argon2id.matches(bytes, encoded)
+        }
+        return isRight && isPossible
     }
 
     /// Whether a hash should be made anew, because it has other parameters than those in force.

@@ -218,6 +218,8 @@ extension AuthObservation {
                     "http.status": "\(error.status)", "error.code": "\(error.code)",
                     "error.detail": "\(error.cause ?? error.message)",
                 ])
+        case .notTakenOver(let problem):
+            logger.error("A user that SQL has written cannot sign in.", metadata: ["error.detail": "\(problem)"])
         case .unsettled: logger.warning("Changes of users wait for the data service.")
         case .mailRefused(let id, let trace, let reason):
             logger.with(trace).error(

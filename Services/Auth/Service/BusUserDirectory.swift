@@ -26,15 +26,7 @@ struct BusUserDirectory: UserDirectory {
             MethodRegistry.usersPut, message.payload, change.trace, deadline: deadline)
         switch reply.outcome {
         case .applied, .unchanged:
-            var columns: [String: String?] = [:]
-            for column in reply.columns {
-                if case .text(let text)? = column.content {
-                    columns[column.name] = .some(text)
-                } else {
-                    columns[column.name] = .some(nil)
-                }
-            }
-            return .done(version: Int64(clamping: reply.version), columns: columns)
+            return .done(version: Int64(clamping: reply.version), columns: Self.columns(reply.columns))
         case .refused: return .refused(sqlState: reply.refusal.sqlState, message: reply.refusal.message)
         case .gone, .stale: return .lost
         case .unspecified, .UNRECOGNIZED:
@@ -56,6 +48,32 @@ struct BusUserDirectory: UserDirectory {
         case .unspecified, .UNRECOGNIZED:
             throw DirectoryFailure(isCertain: false, message: "data answered with an unknown outcome")
         }
+    }
+
+    func changes(
+        acknowledged: [UInt64], trace: TraceContext, deadline: ContinuousClock.Instant
+    ) async throws(DirectoryFailure) -> [ForeignChange] {
+        var message = Martlet_Wire_V1_UsersChangesRequest()
+        message.acknowledged = acknowledged
+        let reply: Martlet_Wire_V1_UsersChangesReply = try await ask(
+            MethodRegistry.usersChanges, message.payload, trace, deadline: deadline)
+        return reply.changes.map { entry in
+            ForeignChange(
+                number: entry.number, userID: entry.userID, version: Int64(clamping: entry.version),
+                columns: entry.deleted ? nil : Self.columns(entry.columns))
+        }
+    }
+
+    private static func columns(_ values: [Martlet_Wire_V1_ColumnValue]) -> [String: String?] {
+        var columns: [String: String?] = [:]
+        for column in values {
+            if case .text(let text)? = column.content {
+                columns[column.name] = .some(text)
+            } else {
+                columns[column.name] = .some(nil)
+            }
+        }
+        return columns
     }
 
     private func ask<Reply: MethodPayload>(

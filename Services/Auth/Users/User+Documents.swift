@@ -66,4 +66,18 @@ extension User {
         appMetadata = object("raw_app_meta_data", appMetadata)
         userMetadata = object("raw_user_meta_data", userMetadata)
     }
+
+    /// Takes over a row that SQL has written: also addresses and the hash of the password, which triggers on auth's own
+    /// changes have no say in.
+    mutating func takeOver(_ columns: [String: String?], at now: Timestamp) {
+        adopt(columns)
+        if let email = columns["email"] {
+            self.email = email.flatMap { $0.isEmpty ? nil : (try? ContactAddress.email($0)) ?? $0 }
+        }
+        if let phone = columns["phone"] { self.phone = phone.flatMap { $0.isEmpty ? nil : $0 } }
+        if let hash = columns["encrypted_password"] ?? nil, !hash.isEmpty { passwordHash = hash }
+        if let deleted = columns["deleted_at"] { deletedAt = deleted.flatMap { Timestamp($0) } }
+        if let anonymous = columns["is_anonymous"] ?? nil { isAnonymous = anonymous == "t" || anonymous == "true" }
+        updatedAt = now
+    }
 }

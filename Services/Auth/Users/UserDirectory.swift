@@ -16,6 +16,30 @@ package protocol UserDirectory: Sendable {
     func delete(
         userID: String, version: Int64, trace: TraceContext, deadline: ContinuousClock.Instant
     ) async throws(DirectoryFailure) -> DirectoryOutcome
+
+    /// Users that SQL made, changed or deleted, oldest first.
+    ///
+    /// - Parameter acknowledged: numbers of earlier ones, which are not given again.
+    /// - Throws: `DirectoryFailure`.
+    func changes(
+        acknowledged: [UInt64], trace: TraceContext, deadline: ContinuousClock.Instant
+    ) async throws(DirectoryFailure) -> [ForeignChange]
+}
+
+/// What SQL did to a row of `auth.users`, without asking auth.
+package struct ForeignChange: Sendable, Equatable {
+    package let number: UInt64
+    package let userID: String
+    package let version: Int64
+    /// The row as it stands, in PostgreSQL's text form; nil when it is gone.
+    package let columns: [String: String?]?
+
+    package init(number: UInt64, userID: String, version: Int64, columns: [String: String?]?) {
+        self.number = number
+        self.userID = userID
+        self.version = version
+        self.columns = columns
+    }
 }
 
 /// A change of one row of `auth.users`.

@@ -11,7 +11,7 @@ struct UserLedger: Sendable {
     let database: Database
     let directory: any UserDirectory
     let clock: @Sendable () -> Timestamp
-    private let gate = KeyedGate()
+    let gate = KeyedGate()
 
     /// Attempts to sign a user up where unsettled sign-ups of the same address stand in the way.
     private static let attemptsMax = 3

@@ -13,7 +13,7 @@ extension PostgresEngine {
     package func deleteUser(id: String, session: RequestSession) async throws -> UserDeletion {
         try await refusing(UserDeletion.refused) {
             try await self.administration.write(deadline: session.deadline) { database in
-                try Self.become(session, database)
+                try Self.become(session, of: id, database)
                 let deleted = try database.execute("delete from auth.users where id = $1", [.text(id)])
                 try database.executeScript("set local role none")
                 try database.execute("delete from martlet.user_version where id = $1", [.text(id)])
@@ -21,6 +21,43 @@ extension PostgresEngine {
                     "insert into martlet.user_tombstone (id) values ($1) on conflict do nothing", [.text(id)])
                 return deleted > 0 ? .deleted : .absent
             }
+        }
+    }
+
+    package func userNews(acknowledged: [Int64], max: Int, session: RequestSession) async throws -> [UserNews] {
+        if !acknowledged.isEmpty {
+            try await administration.write(deadline: session.deadline) { try Self.forget(acknowledged, $0) }
+        }
+        return try await administration.read(deadline: session.deadline) { database in
+            let news = try database.query(
+                """
+                select news.number, news.id, version.version from martlet.user_news news \
+                left join martlet.user_version version on version.id = news.id order by news.number limit $1
+                """, [.integer(Int64(max))])
+            return try news.map { row in
+                let id = row[1].textValue ?? ""
+                return UserNews(
+                    number: row[0].integerValue ?? 0, id: id, version: row[2].integerValue ?? 0,
+                    row: try Self.current([.text(id)], database))
+            }
+        }
+    }
+
+    /// Takes changes off the list, with the password hashes that auth has now: nobody needs them twice.
+    private static func forget(_ numbers: [Int64], _ database: DatabaseSession) throws {
+        let list = numbers.map(String.init).joined(separator: ", ")
+        let users = try database.query("delete from martlet.user_news where number in (\(list)) returning id")
+        // The application's triggers have no part in this, as far as the login may say so.
+        let isSuperuser = try database.query("select current_setting('is_superuser')").first?[0].textValue == "on"
+        if isSuperuser { try database.executeScript("set local session_replication_role = replica") }
+        try database.executeScript("set local martlet.user_of_auth = '*'")
+        // One that changed again in the meantime may have a new password; it is given once more.
+        for id in Set(users.compactMap { $0[0].textValue }).sorted() {
+            try database.execute(
+                """
+                update auth.users set encrypted_password = '' where id = $1 and encrypted_password <> '' \
+                and not exists (select from martlet.user_news where id = $1)
+                """, [.text(id)])
         }
     }
 
@@ -54,7 +91,7 @@ extension PostgresEngine {
         } else if !change.isCreation {
             return .gone
         }
-        try become(session, database)
+        try become(session, of: change.id, database)
         try write(change, database)
         try database.executeScript("set local role none")
         try database.execute(
@@ -87,12 +124,15 @@ extension PostgresEngine {
     }
 
     /// Acts as the authentication service, as triggers on `auth.users` expect.
-    private static func become(_ session: RequestSession, _ database: DatabaseSession) throws {
+    ///
+    /// - Parameter id: the user that auth changes: it hears of no other one by the answer.
+    private static func become(_ session: RequestSession, of id: String, _ database: DatabaseSession) throws {
         try database.execute(
             """
             select set_config('role', 'supabase_auth_admin', true), set_config('request.jwt.claims', $1, true), \
-            set_config('martlet.request_id', $2, true), set_config('martlet.traceparent', $3, true)
-            """, [session.claims, session.trace.requestID, session.trace.traceparent].map { .text($0) })
+            set_config('martlet.request_id', $2, true), set_config('martlet.traceparent', $3, true), \
+            set_config('martlet.user_of_auth', $4, true)
+            """, [session.claims, session.trace.requestID, session.trace.traceparent, id].map { .text($0) })
     }
 }
 

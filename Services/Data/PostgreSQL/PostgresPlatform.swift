@@ -175,6 +175,39 @@ enum PostgresPlatform {
         end $$;
         """
 
+    /// Notes which users SQL makes, changes or deletes, so that auth learns it (D25). What auth itself asks for is told
+    /// by `martlet.user_of_auth`: a user's id, or `*` for every one.
+    static let userNews = """
+        create table if not exists martlet.user_news (
+            number bigint generated always as identity primary key, id uuid not null);
+        create or replace function martlet.note_user() returns trigger language plpgsql security definer
+            set search_path = '' as $$
+        declare
+            changed uuid := case when tg_op = 'DELETE' then old.id else new.id end;
+        begin
+            if current_setting('martlet.user_of_auth', true) in ('*', changed::text) then
+                return null;
+            end if;
+            if tg_op = 'DELETE' then
+                delete from martlet.user_version where id = changed;
+                insert into martlet.user_tombstone (id) values (changed) on conflict do nothing;
+            else
+                delete from martlet.user_tombstone where id = changed;
+                insert into martlet.user_version as kept (id, version) values (changed, 1)
+                    on conflict (id) do update set version = kept.version + 1;
+            end if;
+            insert into martlet.user_news (id) values (changed);
+            return null;
+        end $$;
+        do $$ begin
+            if not exists (
+                select from pg_trigger where tgrelid = 'auth.users'::regclass and tgname = '!martlet_users') then
+                create trigger "!martlet_users" after insert or update or delete on auth.users
+                    for each row execute function martlet.note_user();
+            end if;
+        end $$;
+        """
+
     static let records = """
         create table if not exists martlet.migration (
             version text primary key, file text not null, checksum text not null, sql text not null,
@@ -214,7 +247,7 @@ enum PostgresPlatform {
         """
 
     static let all = [
-        roles, schemas, extensions, authentication, storage, realtime, records, log, PostgresCapture.function, PostgresLineage.function,
+        roles, schemas, extensions, authentication, storage, realtime, records, userNews, log, PostgresCapture.function, PostgresLineage.function,
         PostgresRuleValues.function,
     ]
 }

@@ -66,6 +66,13 @@ package protocol RowEngine: Sendable {
     /// Deletes a row of `auth.users`, leaving a tombstone in the same transaction.
     func deleteUser(id: String, session: RequestSession) async throws -> UserDeletion
 
+    /// Users that SQL made, changed or deleted, oldest first, and forgets those that were taken over (D25).
+    ///
+    /// - Parameters:
+    ///   - acknowledged: numbers of changes that the caller has. Their password hashes are not kept here any longer.
+    ///   - max: most changes of the answer.
+    func userNews(acknowledged: [Int64], max: Int, session: RequestSession) async throws -> [UserNews]
+
     /// Says which callers may see which changes of the log: the row is the one that was logged, privileges, policies
     /// and other tables are those of now.
     func visible(_ question: VisibilityQuestion) async throws -> VisibilityAnswer

@@ -56,3 +56,13 @@ package enum UserDeletion: Sendable, Equatable {
     /// A row that refers to the user, or a trigger, refused it; nothing was changed.
     case refused(RowError)
 }
+
+/// A user that SQL made, changed or deleted: nobody asked auth.
+package struct UserNews: Sendable, Equatable {
+    package var number: Int64
+    /// Lower-case UUID.
+    package var id: String
+    package var version: Int64
+    /// The row as it stands; nil when it is gone.
+    package var row: [UserColumn]?
+}

@@ -15,6 +15,9 @@ extension SQLiteEngine {
         }
     }
 
+    /// None: the SQL that SQLite runs cannot write to `auth.users`.
+    package func userNews(acknowledged: [Int64], max: Int, session: RequestSession) async throws -> [UserNews] { [] }
+
     package func deleteUser(id: String, session: RequestSession) async throws -> UserDeletion {
         let access = RowAccess(schema: snapshot, session: session, isUnrestricted: true)
         do {

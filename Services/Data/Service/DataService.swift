@@ -48,6 +48,9 @@ package final class DataService: MartletService {
         context.bus.handle(MethodRegistry.usersDelete) { [weak self] request in
             await self?.users { await $0.delete(request) } ?? Self.notReady
         }
+        context.bus.handle(MethodRegistry.usersChanges) { [weak self] request in
+            await self?.users { await $0.changes(request) } ?? Self.notReady
+        }
         context.bus.handle(MethodRegistry.logPull) { [weak self] request in
             await self?.pull(request) ?? Self.notReady
         }

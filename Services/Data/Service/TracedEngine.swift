@@ -73,6 +73,10 @@ struct TracedEngine: RowEngine {
         }
     }
 
+    func userNews(acknowledged: [Int64], max: Int, session: RequestSession) async throws -> [UserNews] {
+        try await engine.userNews(acknowledged: acknowledged, max: max, session: session)
+    }
+
     func visible(_ question: VisibilityQuestion) async throws -> VisibilityAnswer {
         try await engine.visible(question)
     }

@@ -49,6 +49,34 @@ struct UserMethods {
         }
     }
 
+    /// Most changes of one answer.
+    private static let changesMax = 100
+
+    func changes(_ request: InboundRequest) async -> OutboundReply {
+        guard let message = try? Martlet_Wire_V1_UsersChangesRequest(payload: request.payload),
+            message.acknowledged.count <= Self.changesMax
+        else { return Self.badMessage }
+        let wanted = message.changesMax == 0 ? Self.changesMax : Int(message.changesMax)
+        do {
+            let news = try await engine.userNews(
+                acknowledged: message.acknowledged.map { Int64(clamping: $0) }, max: min(wanted, Self.changesMax),
+                session: session(request))
+            var reply = Martlet_Wire_V1_UsersChangesReply()
+            reply.changes = news.map { change in
+                var entry = Martlet_Wire_V1_UserChangeEntry()
+                entry.number = UInt64(max(0, change.number))
+                entry.userID = change.id
+                entry.version = UInt64(max(0, change.version))
+                entry.deleted = change.row == nil
+                entry.columns = Self.columns(change.row ?? [])
+                return entry
+            }
+            return OutboundReply(payload: reply.payload)
+        } catch {
+            return Self.failure(error)
+        }
+    }
+
     private func session(_ request: InboundRequest) -> RequestSession {
         RequestSession(
             role: "supabase_auth_admin", trace: request.header.trace, deadline: request.deadline)
@@ -89,7 +117,11 @@ struct UserMethods {
     ) {
         reply.outcome = outcome
         reply.version = UInt64(max(0, version))
-        reply.columns = row.map { column in
+        reply.columns = columns(row)
+    }
+
+    private static func columns(_ row: [UserColumn]) -> [Martlet_Wire_V1_ColumnValue] {
+        row.map { column in
             var value = Martlet_Wire_V1_ColumnValue()
             value.name = column.name
             if let text = column.value { value.text = text } else { value.null = true }
