@@ -19,7 +19,7 @@ package final class Authority: Sendable {
     let mailsWait: @Sendable () -> Void
     let clock: @Sendable () -> Timestamp
     /// When auth last knew everything that SQL did to users.
-    private let knownAt = Mutex(ContinuousClock.now)
+    private let knownAt: Mutex<Timestamp>
     private let observe: @Sendable (AuthObservation) -> Void
     /// Public keys of the project's own tokens, published beside ours.
     private let projectKeys: [JSONValue]
@@ -45,6 +45,7 @@ package final class Authority: Sendable {
         self.hasher = hasher
         self.encryption = encryption
         self.clock = clock
+        knownAt = Mutex(clock())
         self.observe = observe
         self.projectKeys = projectKeys["keys"]?.arrayValue ?? []
         self.mailsWait = mailsWait
@@ -90,13 +91,12 @@ package final class Authority: Sendable {
         do throws(AuthError) {
             try await takeOver(request.trace, deadline: min(request.deadline, .now + AuthLimits.newsWait))
         } catch {
-            let age = knownAt.withLock { $0 }.duration(to: .now)
-            guard age < AuthLimits.newsAgeMax else { throw error }
+            guard clock() < knownAt.withLock({ $0 }).advanced(by: AuthLimits.newsAgeMax) else { throw error }
         }
     }
 
     private func takeOver(_ trace: TraceContext, deadline: ContinuousClock.Instant) async throws(AuthError) {
-        let begin = ContinuousClock.now
+        let begin = clock()
         let problems = try await ledger.takeOver(trace: trace, deadline: deadline)
         knownAt.withLock { $0 = max($0, begin) }
         for problem in problems { observe(.notTakenOver(problem)) }

@@ -14,6 +14,7 @@ import pytest
 from conftest import TOPOLOGY
 from people import client
 from stack import Stack, wait_until
+from supabase_auth.errors import AuthApiError
 
 MIGRATION = """
 create table public.profiles (id uuid primary key references auth.users on delete cascade, name text not null);
@@ -27,6 +28,22 @@ end $$;
 create trigger on_auth_user_created after insert on auth.users
   for each row execute procedure public.handle_new_user();
 create table public.notes (id bigint generated always as identity primary key, body text not null);
+"""
+SEED = """
+insert into auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at, raw_app_meta_data,
+  raw_user_meta_data, created_at, updated_at, confirmation_token, email_change, email_change_token_new, recovery_token)
+values ('00000000-0000-0000-0000-000000000000', '8c7e2b1a-0000-4000-8000-000000000001', 'authenticated',
+  'authenticated', 'seed@example.com', crypt('password123', gen_salt('bf')), now(),
+  '{"provider":"email","providers":["email"]}', '{"name":"Seed"}', now(), now(), '', '', '', '');
+insert into auth.identities (id, user_id, provider_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
+select gen_random_uuid(), id, id::text, jsonb_build_object('sub', id, 'email', email), 'email', now(), now(), now()
+from auth.users;
+"""
+FUNCTIONS = """
+create function public.make_editor() returns void language sql security definer set search_path = '' as $$
+  update auth.users set raw_app_meta_data = raw_app_meta_data || '{"role":"editor"}' where id = (select auth.uid()) $$;
+create function public.leave() returns void language sql security definer set search_path = '' as $$
+  delete from auth.users where id = (select auth.uid()) $$;
 """
 PLAIN = "create table public.notes (id bigint generated always as identity primary key, body text not null);\n"
 
@@ -129,6 +146,33 @@ def test_a_project_with_triggers_starts_and_survives_kills(project):
         assert not lives(last)
         # It closed its files: nothing to recover.
         assert not (stack.data / "postgres/cluster/postmaster.pid").exists()
+    finally:
+        stack.kill()
+
+
+def test_users_of_a_seed_and_changes_by_sql_show_in_tokens(project):
+    (project / "migrations/20260102000000_functions.sql").write_text(FUNCTIONS)
+    (project / "seed.sql").write_text(SEED)
+    stack = stack_of(project)
+    try:
+        stack.start()
+        assert names(stack) == ["Seed"]
+        person = client(stack)
+        answer = person.auth.sign_in_with_password({"email": "seed@example.com", "password": "password123"})
+        assert answer.user.user_metadata == {"name": "Seed"}
+        assert "role" not in answer.user.app_metadata
+        person.rpc("make_editor").execute()
+        answer = person.auth.refresh_session()
+        assert answer.user.app_metadata["role"] == "editor"
+        # Auth changes the same user afterwards, on the version that SQL has left.
+        person.auth.update_user({"data": {"name": "Sown"}})
+        assert names(stack) == ["Seed"]
+        person.rpc("leave").execute()
+        with pytest.raises(AuthApiError) as refused:
+            person.auth.refresh_session()
+        assert refused.value.status == 400
+        assert names(stack) == []
+        stack.stop()
     finally:
         stack.kill()
 

@@ -153,4 +153,47 @@ struct UserTests {
             #expect(profiles.text == #"[{"name":"Ann"}]"#)
         }
     }
+
+    @Test("What SQL does to users is told until it is acknowledged, with the hash once")
+    func news() async throws {
+        try await TestEngine.open(.postgres) { rows in
+            func news(_ acknowledged: [Int64] = []) async throws -> [UserNews] {
+                try await rows.userNews(acknowledged: acknowledged, max: 10, session: Self.session)
+            }
+            func run(_ version: Int, _ sql: String) async throws {
+                let file = MigrationFile(version: "\(version)", fileName: "\(version)_users.sql", sql: sql)
+                files.append(file)
+                _ = try await rows.migrate(files, requiresRowSecurity: false)
+            }
+            var files: [MigrationFile] = []
+            try await run(
+                1,
+                "insert into auth.users (id, email, encrypted_password) values ('\(Self.id)', 'a@example.test', 'hash')")
+            let first = try await news()
+            #expect(first.map(\.id) == [Self.id])
+            #expect(first.first?.version == 1)
+            #expect(first.first?.row?.first { $0.name == "encrypted_password" }?.value == "hash")
+            // Nobody has said yet that it is known.
+            #expect(try await news() == first)
+            #expect(try await news(first.map(\.number)).isEmpty)
+            // What auth itself asks for is no news to it, and builds on the version that SQL has left.
+            guard
+                case .applied(let row, 2) = try await rows.putUser(
+                    Self.change(1, 2, [UserColumn("role", "authenticated")]), session: Self.session)
+            else {
+                Issue.record("the change was not applied")
+                return
+            }
+            #expect(row.first { $0.name == "encrypted_password" }?.value == "")
+            #expect(try await news().isEmpty)
+            try await run(2, "update auth.users set banned_until = 'infinity'; delete from auth.users")
+            let last = try await news()
+            #expect(last.count == 2)
+            #expect(last.allSatisfy { $0.row == nil })
+            guard case .gone = try await rows.putUser(Self.change(0, 9, creates: true), session: Self.session) else {
+                Issue.record("a deleted user came back")
+                return
+            }
+        }
+    }
 }
