@@ -30,7 +30,13 @@ class Browser:
              "--remote-debugging-port=0", f"--user-data-dir={self.folder}", "about:blank"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         port_file = self.folder / "DevToolsActivePort"
-        lines = wait_until(lambda: port_file.exists() and port_file.read_text().split("\n")[:2], "Chromium's start", 30)
+
+        def written():
+            # Chromium makes the file first and fills it afterwards.
+            lines = port_file.read_text().split() if port_file.exists() else []
+            return lines if len(lines) == 2 else None
+
+        lines = wait_until(written, "Chromium's start", 30)
         self.address = f"127.0.0.1:{lines[0]}"
         self.control = Wire(f"ws://{self.address}{lines[1]}")
 
