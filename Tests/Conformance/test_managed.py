@@ -14,6 +14,7 @@ import pytest
 from conftest import TOPOLOGY
 from people import client
 from stack import Stack, wait_until
+from postgrest.exceptions import APIError
 from supabase_auth.errors import AuthApiError
 
 MIGRATION = """
@@ -172,6 +173,51 @@ def test_users_of_a_seed_and_changes_by_sql_show_in_tokens(project):
             person.auth.refresh_session()
         assert refused.value.status == 400
         assert names(stack) == []
+        stack.stop()
+    finally:
+        stack.kill()
+
+
+EXPOSED = """
+create extension if not exists no_such_extension with schema extensions;
+comment on extension no_such_extension is 'left out';
+create schema if not exists "shop";
+create schema hidden;
+grant usage on schema shop, hidden to anon, authenticated, service_role;
+create table shop.things (id int primary key);
+create table hidden.things (id int primary key);
+grant all on shop.things, hidden.things to anon, authenticated, service_role;
+"""
+
+
+def test_schemas_and_seeds_are_those_of_the_settings(project):
+    (project / "migrations/20260102000000_exposed.sql").write_text(EXPOSED)
+    (project / "config.toml").write_text(
+        '[api]\nschemas = ["public", "shop"]\n[db.seed]\nsql_paths = ["./seeds/*.sql", "./last.sql", "./none.sql"]\n')
+    (project / "seeds").mkdir()
+    (project / "seeds/b.sql").write_text("insert into shop.things values (2), (3);\n")
+    (project / "seeds/a.sql").write_text("insert into shop.things values (1), (20);\n")
+    (project / "last.sql").write_text("update shop.things set id = 30 where id = 20;\n")
+    (project / "seed.sql").write_text("insert into shop.things values (99);\n")
+    stack = stack_of(project)
+
+    def things(schema: str):
+        rows = client(stack, "service_role").schema(schema).table("things").select("id").order("id").execute().data
+        return [row["id"] for row in rows]
+
+    try:
+        for _ in range(2):
+            stack.start()
+            assert things("shop") == [1, 2, 3, 30]
+            with pytest.raises(APIError) as refused:
+                things("hidden")
+            assert refused.value.code == "PGRST106"
+            stack.stop()
+        # A migration may expose more, as PostgREST takes it.
+        (project / "migrations/20260103000000_more.sql").write_text(
+            "alter role authenticator set pgrst.db_schemas = 'public, hidden';\n")
+        stack.start()
+        assert things("hidden") == []
         stack.stop()
     finally:
         stack.kill()

@@ -59,7 +59,7 @@ package enum EngineChoice: Sendable, Equatable {
     }
 
     private static func fresh(_ context: ServiceContext) throws(StartFailure) -> EngineChoice {
-        let check = ProjectCheck(context.project, withSeed: context.mode == .development)
+        let check = ProjectCheck(context.settings, withSeed: context.mode == .development)
         // What no engine runs is said by the migration itself.
         if check.runsOnSQLite || check.failure != nil { return .sqlite }
         let refusals = check.refusals

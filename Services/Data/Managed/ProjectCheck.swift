@@ -23,8 +23,8 @@ package struct ProjectCheck: Sendable {
     /// Reads the files.
     ///
     /// - Parameter withSeed: whether the seed counts; it is for development.
-    package init(_ project: ProjectFolder, withSeed: Bool) {
-        let files = ProjectFiles(project: project)
+    package init(_ settings: Settings, withSeed: Bool) {
+        let files = ProjectFiles(project: settings.project)
         do {
             var translator = MigrationTranslator(catalog: try Platform.catalog().0)
             var missing = MissingRelations()
@@ -33,11 +33,11 @@ package struct ProjectCheck: Sendable {
                 self.files.append(File(name: name, statements: statements, refusals: refusals))
             }
             for file in try files.migrations() { check(file.sql, file.fileName) }
-            if withSeed, let seed = try files.seed() { check(seed, "seed.sql") }
+            for seed in withSeed ? try files.seeds(settings) : [] { check(seed.sql, seed.name) }
         } catch let failure as MigrationFailure {
             self.failure = failure
         } catch {
-            failure = MigrationFailure(file: project.path, reason: "\(error)")
+            failure = MigrationFailure(file: settings.project.path, reason: "\(error)")
         }
     }
 }

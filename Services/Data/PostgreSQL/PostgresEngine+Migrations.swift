@@ -61,7 +61,7 @@ extension PostgresEngine {
     package func seed(_ sql: String, fileName: String) async throws -> Bool {
         try await writeOnce { session in
             try session.execute("lock table martlet.seed in share row exclusive mode")
-            guard try session.query("select from martlet.seed").isEmpty else { return false }
+            guard try session.query("select from martlet.seed where file = $1", [.text(fileName)]).isEmpty else { return false }
             _ = try Self.run(sql, fileName: fileName, session)
             try session.execute("insert into martlet.seed (file) values ($1)", [.text(fileName)])
             return true
@@ -95,8 +95,9 @@ extension PostgresEngine {
         try session.executeScript("set local role postgres; set local martlet.capture = 'off'")
         for statement in PostgresScript.statements(of: sql) {
             do {
-                if statement.isExtension, let name = SQLNames.createdExtension(in: statement.sql) {
-                    if try !makeExtension(name, statement.sql, session) { absent.append(name) }
+                if statement.isExtension, let (name, isCreation) = SQLNames.extension(in: statement.sql) {
+                    let isThere = try changeExtension(name, statement.sql, session)
+                    if isCreation, !isThere { absent.append(name) }
                 } else {
                     try session.executeScript(statement.sql)
                 }
@@ -113,10 +114,10 @@ extension PostgresEngine {
         return absent
     }
 
-    /// Makes an extension as the login, since many take more rights than the application's owner has.
+    /// Makes or changes an extension as the login, since many take more rights than the application's owner has.
     ///
     /// - Returns: false when the server does not have it.
-    private static func makeExtension(
+    private static func changeExtension(
         _ name: String, _ sql: String, _ session: DatabaseSession
     ) throws(DatabaseError) -> Bool {
         let found = try session.query("select from pg_available_extensions where name = $1", [.text(name)])

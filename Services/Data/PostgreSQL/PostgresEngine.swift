@@ -123,6 +123,18 @@ package final class PostgresEngine: RowEngine {
 
     private static func read(_ session: DatabaseSession, _ exposedSchemas: [String]) throws -> Snapshot {
         let catalog = try PostgresCatalogReader(session: session).read()
+        // A migration may say more than the settings do, as PostgREST takes it.
+        let named = try session.query(
+            """
+            select substring(setting from '=(.*)') from pg_db_role_setting, unnest(setconfig) setting \
+            where setrole = 'authenticator'::regrole and setting like 'pgrst.db_schemas=%' \
+            and setdatabase in (0, (select oid from pg_database where datname = current_database())) \
+            order by setdatabase desc limit 1
+            """
+        ).first?[0].textValue.map { text in
+            text.split(separator: ",").map { $0.filter { $0 != " " && $0 != "\"" } }.filter { !$0.isEmpty }
+        }
+        let exposedSchemas = named.flatMap { $0.isEmpty ? nil : $0 } ?? exposedSchemas
         let roles = try session.query("select rolname from pg_roles where pg_has_role('authenticator', oid, 'member')")
         let speaking = try session.query(
             """

@@ -27,6 +27,16 @@ enum PostgresPlatform {
                 exception when duplicate_object or unique_violation then null;
                 end;
             end loop;
+            -- Migrations set parameters of the request roles, as the application's owner may on Supabase.
+            if (select rolsuper from pg_roles where rolname = current_user)
+                and not (select rolcreaterole from pg_roles where rolname = 'postgres') then
+                alter role postgres createrole;
+                foreach made in array array[
+                    'pgrst.db_schemas', 'pgrst.db_extra_search_path', 'pgrst.db_max_rows', 'pgrst.db_pre_request',
+                    'pgrst.db_aggregates_enabled', 'pgrst.db_plan_enabled'] loop
+                    execute format('grant set on parameter %s to postgres', made);
+                end loop;
+            end if;
             -- Migrations set policies on the tables of the two last, whose members may act as owners.
             foreach made in array array[
                 'anon authenticator', 'authenticated authenticator', 'service_role authenticator',
@@ -247,7 +257,8 @@ enum PostgresPlatform {
         """
 
     static let all = [
-        roles, schemas, extensions, authentication, storage, realtime, records, userNews, log, PostgresCapture.function, PostgresLineage.function,
+        roles, schemas, extensions, authentication, storage, realtime, records, userNews, log,
+        PostgresCapture.function, PostgresLineage.function,
         PostgresRuleValues.function,
     ]
 }

@@ -65,7 +65,8 @@ struct PostgresScript {
         switch first.text {
         case "begin", "commit", "end": return nil
         case "start" where second == "transaction": return nil
-        case "create" where second == "extension":
+        case "create" where second == "extension", "alter" where second == "extension",
+            "comment" where words.dropFirst(2).first?.text == "extension":
             return Statement(sql: text(start, end), line: line, isExtension: true)
         case "create", "drop":
             let head = words.prefix(4)

@@ -24,7 +24,7 @@ package protocol RowEngine: Sendable {
     /// row level security. Throws `MigrationFailure`.
     func migrate(_ files: [MigrationFile], requiresRowSecurity: Bool) async throws -> MigrationReport
 
-    /// Runs `seed.sql` unless a seed has run before. Returns whether it ran now. Throws `MigrationFailure`.
+    /// Runs a file of the seed unless it has run before. Returns whether it ran now. Throws `MigrationFailure`.
     func seed(_ sql: String, fileName: String) async throws -> Bool
 
     /// Runs a read in one read-only transaction.

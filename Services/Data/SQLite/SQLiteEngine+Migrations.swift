@@ -43,7 +43,10 @@ extension SQLiteEngine {
     }
 
     package func seed(_ sql: String, fileName: String) async throws -> Bool {
-        guard try await database.read({ try $0.query("SELECT 1 FROM martlet_seed").isEmpty }) else { return false }
+        let isNew = try await database.read { session in
+            try session.query("SELECT 1 FROM martlet_seed WHERE file = ?1", [.text(fileName)]).isEmpty
+        }
+        guard isNew else { return false }
         let translated = try Self.translate(sql, fileName, from: snapshot.catalog)
         try await withSchemaDatabase { database in
             try await database.write(alone: true) { session in

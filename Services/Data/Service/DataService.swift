@@ -179,13 +179,16 @@ package final class DataService: MartletService {
         let settings = context.settings
         let files = ProjectFiles(project: context.project)
         let migrations = try files.migrations()
+        let schemas = settings[\.data.schemas].isEmpty ? ["public"] : settings[\.data.schemas]
         let captured = Set(settings.tables.triggers.map { QualifiedName($0.table.schema, $0.table.name) })
         let engine: any RowEngine =
             if let url {
-                try await PostgresEngine.open(url: url, poolSize: settings[\.data.poolSize], captured: captured)
+                try await PostgresEngine.open(
+                    url: url, poolSize: settings[\.data.poolSize], exposedSchemas: schemas, captured: captured)
             } else {
                 try await SQLiteEngine.open(
                     path: context.dataDirectory.database(of: .data), readers: settings[\.data.readers],
+                    exposedSchemas: schemas,
                     captured: captured,
                     // Reads are asked for on the bus thread, many in one round.
                     deferWakeUp: { [executor = context.bus.executor] in executor.atRoundEnd($0) })
@@ -201,10 +204,9 @@ package final class DataService: MartletService {
                     "Extensions were left out: the server does not have them.",
                     metadata: ["postgres.extensions": "\(report.absentExtensions.joined(separator: ", "))"])
             }
-            if context.mode == .development, let seed = try files.seed(),
-                try await engine.seed(seed, fileName: "seed.sql")
-            {
-                context.logger.info("The seed is applied.")
+            for seed in context.mode == .development ? try files.seeds(settings) : []
+            where try await engine.seed(seed.sql, fileName: seed.name) {
+                context.logger.info("The seed is applied.", metadata: ["seed.file": "\(seed.name)"])
             }
             // Migrations and a seed take some ten megabytes to read, once.
             ProcessMemory.giveBack()

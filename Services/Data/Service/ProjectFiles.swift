@@ -29,9 +29,31 @@ struct ProjectFiles {
         return files
     }
 
-    /// The seed; nil when there is none.
-    func seed() throws(MigrationFailure) -> String? {
-        PosixFile.exists(project.seed) ? try text(of: project.seed, "seed.sql") : nil
+    /// The files of the seed that are there, each once, by the names that the settings have for them.
+    func seeds(_ settings: Settings) throws(MigrationFailure) -> [(name: String, sql: String)] {
+        guard settings[\.data.seeds] else { return [] }
+        var found: [(name: String, sql: String)] = []
+        for pattern in settings[\.data.seedPaths] {
+            let plain = pattern.hasPrefix("./") ? String(pattern.dropFirst(2)) : pattern
+            for name in names(plain) where !found.contains(where: { $0.name == name }) {
+                let path = PosixFile.absolute(name, from: project.path)
+                if PosixFile.exists(path) { found.append((name, try text(of: path, name))) }
+            }
+        }
+        return found
+    }
+
+    /// What a pattern stands for: itself, or the names of its folder that begin and end as it does around its `*`.
+    private func names(_ pattern: String) -> [String] {
+        let slash = pattern.lastIndex(of: "/")
+        let folder = slash.map { String(pattern[...$0]) } ?? ""
+        let parts = pattern[(slash.map { pattern.index(after: $0) } ?? pattern.startIndex)...].split(
+            separator: "*", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return [pattern] }
+        return PosixFile.names(in: PosixFile.absolute(folder + ".", from: project.path)).sorted().filter { name in
+            name.hasPrefix(parts[0]) && name.hasSuffix(parts[1])
+                && name.utf8.count >= parts[0].utf8.count + parts[1].utf8.count
+        }.map { folder + $0 }
     }
 
     private func text(of path: String, _ name: String) throws(MigrationFailure) -> String {

@@ -10,7 +10,7 @@ struct CheckCommand {
 
     /// Throws `StartFailure` with status `configuration` when the project cannot start on this machine.
     func run() throws(StartFailure) {
-        let check = ProjectCheck(settings.project, withSeed: settings[\.process.mode] == .development)
+        let check = ProjectCheck(settings, withSeed: settings[\.process.mode] == .development)
         if let failure = check.failure { throw StartFailure(.configuration, "The project cannot be used: \(failure)") }
         for file in check.files { Console.print(Self.text(file)) }
         let refused = check.refusals.count

@@ -25,6 +25,14 @@ package struct DataSettings: Sendable {
         "martlet.data.readers", 2, in: 1...64, readers: [.data], "Threads that read SQLite at once.")
     package let poolSize = Setting<Int>(
         "martlet.data.pool_size", 8, in: 1...256, readers: [.data], "Connections to PostgreSQL.")
+    package let schemas = Setting<[String]>(
+        "api.schemas", ["public"], readers: [.data],
+        "Schemas whose tables and functions are served; the first one is meant where a request names none.")
+    package let seeds = Setting<Bool>(
+        "db.seed.enabled", true, readers: [.data], "Whether development runs the seed once.")
+    package let seedPaths = Setting<[String]>(
+        "db.seed.sql_paths", ["./seed.sql"], readers: [.data],
+        "Files of the seed, from the project's folder on, in this order; `*` in a name stands for any text. One that is not there is left out.")
     package let rowsMax = Setting<Int>(
         "api.max_rows", 1_000, in: 1...1_000_000, readers: [.data], "Most rows of one answer.")
 
