@@ -241,6 +241,27 @@ def test_the_engine_stays_what_it_was_at_the_first_start(plain):
         stack.kill()
 
 
+def test_nothing_is_decided_by_a_start_that_fails(plain):
+    stack = stack_of(plain)
+    try:
+        (plain / "migrations/unnamed.sql").write_text("select 1;\n")
+        done = run("up", "--project", str(plain), **stack.environment)
+        assert done.returncode == 78 and "unnamed.sql" in done.stdout, done.stdout
+        # SQLite translates it, and its rows contradict it.
+        first = plain / "migrations/20260101000000_first.sql"
+        (plain / "migrations/unnamed.sql").unlink()
+        first.write_text(PLAIN + "insert into public.notes (body) values (null);\n")
+        done = run("up", "--project", str(plain), **stack.environment)
+        assert done.returncode == 78 and "20260101000000_first.sql" in done.stdout, done.stdout
+        assert not (stack.data / "engine").exists()
+        first.write_text(MIGRATION)
+        stack.start()
+        assert (stack.data / "engine").read_text() == "postgres\n"
+        stack.stop()
+    finally:
+        stack.kill()
+
+
 def test_a_cluster_of_another_version_is_refused_and_left_alone(project):
     stack = stack_of(project)
     cluster = stack.data / "postgres/cluster"

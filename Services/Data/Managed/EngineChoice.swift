@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MartletDatabase
 package import MartletServiceKit
 import MartletSQL
 import MartletWire
@@ -40,28 +41,47 @@ package enum EngineChoice: Sendable, Equatable {
     /// Statements that a message shows.
     private static let shownMax = 5
 
-    /// Decides for good, at the first start: SQLite if it can run every migration, else the private server.
+    /// SQLite if it can run every migration, else the private server; what was decided before stands.
     ///
     /// - Throws: `StartFailure` when neither can run the project.
-    static func decide(_ context: ServiceContext) throws(StartFailure) -> EngineChoice {
-        let directory = context.dataDirectory
-        if let earlier = recorded(in: directory) { return earlier }
-        let choice: EngineChoice
-        if PosixFile.exists(directory.database(of: .data)) {
-            choice = .sqlite
-        } else {
-            choice = try fresh(context)
-        }
+    static func decide(_ context: ServiceContext) async throws -> EngineChoice {
+        if let earlier = recorded(in: context.dataDirectory) { return earlier }
+        if await isInUse(context.dataDirectory.database(of: .data)) { return .sqlite }
+        return try fresh(context)
+    }
+
+    /// Keeps the decision, once the project's migrations have run: until then the files may still change.
+    static func record(_ choice: EngineChoice, in directory: DataDirectory) throws(StartFailure) {
+        guard recorded(in: directory) == nil else { return }
         do {
             try PosixFile.replace(directory.engineFile, with: choice == .sqlite ? "sqlite\n" : "postgres\n")
         } catch { throw StartFailure(.cannotCreate, "The data directory cannot be used: \(error)") }
-        return choice
+    }
+
+    /// Whether a file of SQLite holds more than what every start makes. One that cannot be read does.
+    private static func isInUse(_ path: String) async -> Bool {
+        guard PosixFile.exists(path) else { return false }
+        guard let database = try? Database(DatabaseConfiguration(location: .sqlite(path: path), readers: 1)) else {
+            return true
+        }
+        let isUsed = try? await database.read { session in
+            // A first start that was cut short may have left an empty file.
+            let isMade = try session.query("SELECT 1 FROM sqlite_master WHERE name = 'martlet_user_version'")
+            return try !isMade.isEmpty
+                && !session.query(
+                    "SELECT 1 FROM martlet_migration UNION ALL SELECT 1 FROM martlet_user_version LIMIT 1"
+                ).isEmpty
+        }
+        await database.close()
+        return isUsed ?? true
     }
 
     private static func fresh(_ context: ServiceContext) throws(StartFailure) -> EngineChoice {
         let check = ProjectCheck(context.settings, withSeed: context.mode == .development)
-        // What no engine runs is said by the migration itself.
-        if check.runsOnSQLite || check.failure != nil { return .sqlite }
+        if let failure = check.failure {
+            throw StartFailure(.configuration, "The project cannot be used: \(failure)")
+        }
+        if check.runsOnSQLite { return .sqlite }
         let refusals = check.refusals
         let shown = refusals.prefix(shownMax).map(\.description).joined(separator: "\n")
         let more = refusals.count > shownMax ? "\nand \(refusals.count - shownMax) more: martlet check" : ""

@@ -148,7 +148,7 @@ struct ManagedCluster: Sendable, Equatable {
     var holder: pid_t? {
         guard let text = try? PosixFile.read(data + "/postmaster.pid", bytesMax: 4_096),
             let number = text.split(separator: "\n").first.flatMap({ pid_t($0) }), number > 1,
-            PosixFile.linkTarget("/proc/\(number)/cwd") == data
+            let folder = PosixFile.linkTarget("/proc/\(number)/cwd"), folder == PosixFile.resolved(data)
         else { return nil }
         return number
     }

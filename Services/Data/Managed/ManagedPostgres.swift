@@ -204,9 +204,8 @@ final class ManagedPostgres: Sendable {
         let level: Logger.Level =
             switch word {
             case "PANIC": .critical
-            case "WARNING": .warning
-            // Also what a request did wrong, which its answer says.
-            case "ERROR", "FATAL": .info
+            case "WARNING", "FATAL": .warning
+            // An error is what a request did wrong, and its answer says so.
             default: .debug
             }
         logger.log(level: level, "PostgreSQL says something.", metadata: ["postgres.line": "\(line)"])

@@ -132,10 +132,8 @@ package final class DataService: MartletService {
     /// Opens the database and brings the project's schema into it, waiting for a server that is away. Nil when the
     /// process is asked to stop meanwhile.
     private func start() async throws -> (any RowEngine)? {
-        let choice =
-            if let chosen = EngineChoice(setting: context.settings[\.data.engine]) { chosen } else {
-                try EngineChoice.decide(context)
-            }
+        let named = EngineChoice(setting: context.settings[\.data.engine])
+        let choice = if let named { named } else { try await EngineChoice.decide(context) }
         var url = ""
         switch choice {
         case .sqlite: break
@@ -154,7 +152,9 @@ package final class DataService: MartletService {
         var pause = Duration.milliseconds(100)
         while true {
             do {
-                return try await openAndMigrate(choice == .sqlite ? nil : url)
+                let engine = try await openAndMigrate(choice == .sqlite ? nil : url)
+                if named == nil { try EngineChoice.record(choice, in: context.dataDirectory) }
+                return engine
             } catch let failure as MigrationFailure {
                 throw StartFailure(.configuration, "The project cannot be used: \(failure)")
             } catch let error as DatabaseError where error.sqlState.hasPrefix("08") || error.sqlState == "57P03" {

@@ -116,6 +116,13 @@ package enum PosixFile {
         return status.st_mode & bit != 0
     }
 
+    /// The path without symbolic links, `.` and `..`; nil for none that is there.
+    package static func resolved(_ path: String) -> String? {
+        guard let found = realpath(path, nil) else { return nil }
+        defer { free(found) }
+        return String(cString: found)
+    }
+
     /// What a symbolic link says; nil for none.
     package static func linkTarget(_ path: String) -> String? {
         var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
