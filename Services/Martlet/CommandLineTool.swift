@@ -9,7 +9,7 @@ internal import MartletWire
 package enum CommandLineTool {
     /// Runs the command of this process; its exit status is 0 or one of `StartFailure.Status`.
     ///
-    /// It stays on the thread that it is called on, the process's only one, except for `up` in one process and `events`.
+    /// It stays on the thread that it is called on, the process's only one, except for `up` in one process, `move` and `events`.
     package static func main() -> Never {
         // A peer that hangs up is an error of a write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
@@ -18,6 +18,9 @@ package enum CommandLineTool {
             case .help(let topic): Console.print(CommandHelp.text(topic))
             case .version: Console.print("martlet \(MartletVersion.current)\n")
             case .check(let flags): try CheckCommand(settings: settings(flags)).run()
+            case .move(let flags):
+                let command = MoveCommand(settings: try settings(flags))
+                runTask { try await command.run() }
             case .keys(let flags, let rotates, let isJSON):
                 try KeysCommand(settings: settings(flags), rotates: rotates, isJSON: isJSON).run()
             case .status(let flags, let services):

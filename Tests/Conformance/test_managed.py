@@ -234,7 +234,7 @@ def test_the_engine_stays_what_it_was_at_the_first_start(plain):
             "create function public.one() returns int language sql as 'select 1';\n")
         done = run("up", "--project", str(plain), **{**stack.environment})
         assert done.returncode == 78, done.stdout
-        assert "20260102000000_second.sql:1:1" in done.stdout
+        assert "20260102000000_second.sql:1:1" in done.stdout and "martlet move --to postgres" in done.stdout
         assert (stack.data / "engine").read_text() == "sqlite\n"
         assert not (stack.data / "postgres").exists()
     finally:

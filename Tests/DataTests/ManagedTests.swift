@@ -55,4 +55,18 @@ struct ManagedTests {
         #expect(try applied.pending(Array(files.dropFirst(2)) + [files[0]]).map(\.fileName) == ["20240101000000_c.sql"])
         #expect(throws: MigrationFailure.self) { try applied.pending(files) }
     }
+
+    @Test("The digest of rows knows nulls from empty texts, columns from one another, and no order")
+    func digest() {
+        func digest(_ rows: [[String?]]) -> RowsDigest {
+            var digest = RowsDigest()
+            for row in rows { digest.add(row) }
+            return digest
+        }
+        #expect(digest([["a", nil], ["b", "c"]]) == digest([["b", "c"], ["a", nil]]))
+        #expect(digest([["a", nil]]) != digest([["a", ""]]))
+        #expect(digest([["ab", "c"]]) != digest([["a", "bc"]]))
+        #expect(digest([["a"], ["a"]]) != digest([["a"]]))
+        #expect(digest([[]]) != digest([]))
+    }
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import Logging
 import MartletServiceKit
 
 extension ManagedPostgres {
     /// The server of a service's data directory, not started yet.
     ///
     /// - Throws: `StartFailure` without programs of the right version, and for a folder that it cannot use.
-    static func of(_ context: ServiceContext) throws(StartFailure) -> ManagedPostgres {
-        let settings = context.settings
+    static func of(
+        _ settings: Settings, _ directory: DataDirectory, _ logger: Logger
+    ) throws(StartFailure) -> ManagedPostgres {
         let named = settings[\.data.postgresFolder]
-        let folder = named.map { PosixFile.absolute($0) } ?? context.dataDirectory.postgres
+        let folder = named.map { PosixFile.absolute($0) } ?? directory.postgres
         let version = ManagedCluster.version(of: folder + "/cluster")
         guard let binaries = PostgresBinaries.find(settings, version: version) else {
             if let version { throw ManagedCluster.otherVersion(version, folder, PostgresBinaries.find(settings)) }
@@ -29,10 +31,10 @@ extension ManagedPostgres {
                     .configuration,
                     "PostgreSQL must not run as root, and there is no other user \(name) (martlet.data.postgres_user).")
             }
-            if named == nil { try context.dataDirectory.letOthersThrough() }
+            if named == nil { try directory.letOthersThrough() }
         }
         let cluster = ManagedCluster(
             folder: folder, socketFolder: try ManagedCluster.socketFolder(for: folder), binaries: binaries, user: user)
-        return try ManagedPostgres(cluster, logger: context.logger)
+        return try ManagedPostgres(cluster, logger: logger)
     }
 }

@@ -26,6 +26,9 @@ final class ManagedPostgres: Sendable {
     }
 
     let url: String
+    var folder: String { cluster.folder }
+    /// Whether there is a cluster before the start.
+    var exists: Bool { PosixFile.exists(cluster.data) }
     private let cluster: ManagedCluster
     private let logger: Logger
     private let state = Mutex(State())

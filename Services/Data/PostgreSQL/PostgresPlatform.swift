@@ -72,6 +72,9 @@ enum PostgresPlatform {
             if not exists (select from pg_publication where pubname = 'supabase_realtime') then
                 -- The server warns about wal_level, which matters to replication alone.
                 perform set_config('client_min_messages', 'error', true);
+                if (select rolsuper from pg_roles where rolname = current_user) then
+                    perform set_config('log_min_messages', 'error', true);
+                end if;
                 create publication supabase_realtime;
                 alter publication supabase_realtime owner to postgres;
             end if;

@@ -139,7 +139,7 @@ package final class DataService: MartletService {
         case .sqlite: break
         case .server(let named): url = named
         case .managed:
-            let server = try ManagedPostgres.of(context)
+            let server = try ManagedPostgres.of(context.settings, context.dataDirectory, context.logger)
             managed.withLock { $0 = server }
             context.readiness.set(.notReady("PostgreSQL is starting"))
             do {
@@ -156,7 +156,8 @@ package final class DataService: MartletService {
                 if named == nil { try EngineChoice.record(choice, in: context.dataDirectory) }
                 return engine
             } catch let failure as MigrationFailure {
-                throw StartFailure(.configuration, "The project cannot be used: \(failure)")
+                throw StartFailure(
+                    .configuration, "The project cannot be used: \(failure)\(Self.wayOut(failure, choice, named))")
             } catch let error as DatabaseError where error.sqlState.hasPrefix("08") || error.sqlState == "57P03" {
                 context.readiness.set(.notReady("no database"))
                 context.logger.warning("The database is away.", metadata: ["error.detail": "\(error.message)"])
@@ -172,6 +173,12 @@ package final class DataService: MartletService {
             }
             pause = min(pause * 2, Self.pauseMax)
         }
+    }
+
+    /// What helps against a statement that only SQLite refuses.
+    private static func wayOut(_ failure: MigrationFailure, _ choice: EngineChoice, _ named: EngineChoice?) -> String {
+        guard failure.sqlState == "0A000", choice == .sqlite, named == nil else { return "" }
+        return "\nThe project is on SQLite since its first start. `martlet move --to postgres` takes it to PostgreSQL."
     }
 
     /// - Parameter url: the server's; nil for SQLite.

@@ -9,6 +9,7 @@ enum Command: Sendable, Equatable {
     case version
     case up(CommandLineFlags, isSeparate: Bool)
     case check(CommandLineFlags)
+    case move(CommandLineFlags)
     case keys(CommandLineFlags, rotates: Bool, isJSON: Bool)
     /// Of these services; all without any.
     case status(CommandLineFlags, services: [ServiceName])
@@ -17,7 +18,7 @@ enum Command: Sendable, Equatable {
     case mails(CommandLineFlags, MailsOptions)
 
     /// The commands by the word that calls them.
-    enum Topic: String, Sendable, CaseIterable { case up, check, keys, status, events, jobs, mails }
+    enum Topic: String, Sendable, CaseIterable { case up, check, move, keys, status, events, jobs, mails }
 
     /// Throws `StartFailure` with status `usage`.
     init(parsing arguments: some Collection<String>) throws(StartFailure) {
@@ -51,6 +52,7 @@ enum Command: Sendable, Equatable {
         let isSeparate = topic == .up && take("--processes", from: &arguments)
         // `martlet check DIR` is `martlet check --project DIR`.
         if topic == .check, let folder = arguments.first, !folder.hasPrefix("-") { arguments[0] = "--project=\(folder)" }
+        if topic == .move { try takeTarget(from: &arguments) }
         let isJSON = topic == .keys && take("--json", from: &arguments)
         var services: [ServiceName] = []
         while topic == .status, let word = arguments.first, !word.hasPrefix("-") {
@@ -79,9 +81,18 @@ enum Command: Sendable, Equatable {
         return switch topic {
         case .up: .up(flags, isSeparate: isSeparate)
         case .check: .check(flags)
+        case .move: .move(flags)
         case .keys: .keys(flags, rotates: rotates, isJSON: isJSON)
         case .events: .events(flags, events)
         case .status, .jobs, .mails: .status(flags, services: services)
+        }
+    }
+
+    /// `--to postgres`, the one place that there is to move to; `--help` is answered as any other.
+    private static func takeTarget(from arguments: inout [String]) throws(StartFailure) {
+        if arguments.contains("--help") || arguments.contains("-h") { return }
+        guard try AdminAddress.take("--to", of: "move", from: &arguments) == "postgres" else {
+            throw StartFailure(.usage, "move: expected --to postgres")
         }
     }
 

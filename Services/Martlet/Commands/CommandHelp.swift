@@ -10,6 +10,7 @@ enum CommandHelp {
             case nil: overview
             case .up: up + HelpText.flags(for: Suite.names)
             case .check: check
+            case .move: move
             case .keys: keys
             case .status: status
             case .events: events
@@ -23,6 +24,7 @@ enum CommandHelp {
         "Usage: martlet <command> [flags]", "",
         "  up            run the whole suite on a project, in one process or in five",
         "  check         say which engine a project's migrations need, statement by statement",
+        "  move          take a project from SQLite to PostgreSQL",
         "  keys          show the project's keys, make them if there are none",
         "  keys rotate   replace them",
         "  status        say which services are ready",
@@ -48,6 +50,13 @@ enum CommandHelp {
         "Reads the migrations and, for development, the seed of a project, and runs nothing: what SQLite runs, what needs",
         "PostgreSQL and why, with file, line and column, and on which engine `martlet up` would start it here.",
         "Exit status 0 if it would start, else 78.",
+    ]
+
+    private static let move = [
+        "Usage: martlet move --to postgres [--project DIR] [--data-dir DIR]", "",
+        "Takes a project that is on SQLite to a private PostgreSQL, with everything that is stored, and compares each",
+        "table. The suite must be stopped. If anything fails the project is on SQLite as before; the file of SQLite is",
+        "kept as data.db.moved.",
     ]
 
     private static let keys = [
