@@ -97,7 +97,7 @@ extension PostgresEngine {
             do {
                 if statement.isExtension, let (name, isCreation) = SQLNames.extension(in: statement.sql) {
                     let isThere = try changeExtension(name, statement.sql, session)
-                    if isCreation, !isThere { absent.append(name) }
+                    if isCreation, !isThere, name != PostgresCronPlatform.replaces { absent.append(name) }
                 } else {
                     try session.executeScript(statement.sql)
                 }

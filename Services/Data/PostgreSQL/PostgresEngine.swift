@@ -20,6 +20,7 @@ package final class PostgresEngine: RowEngine {
     package let log: any LogStore
     /// Numbers what this and other replicas captured; runs while the service does.
     let numbering: PostgresNumbering
+    let schedules: PostgresSchedules
 
     struct Snapshot {
         var schema: SchemaCache
@@ -100,6 +101,7 @@ package final class PostgresEngine: RowEngine {
         self.cached = cached
         numbering = PostgresNumbering(
             database: administration, log: log, catalog: { cached.withLock { $0.schema }.catalog })
+        schedules = PostgresSchedules(administration: administration, url: url, nudge: numbering.nudge)
         self.requests = requests
         self.exposedSchemas = exposedSchemas
         self.captured = captured
@@ -108,7 +110,13 @@ package final class PostgresEngine: RowEngine {
     /// Numbers what was captured so far.
     package func numberLog() async throws { try await numbering.turn() }
 
-    package func runLog() async { await numbering.run() }
+    /// Also runs the jobs that SQL has scheduled.
+    package func runLog() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { [numbering] in await numbering.run() }
+            group.addTask { [schedules] in await schedules.run() }
+        }
+    }
 
     package func close() async {
         await requests.close()

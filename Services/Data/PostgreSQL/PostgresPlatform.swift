@@ -261,7 +261,7 @@ enum PostgresPlatform {
 
     static let all = [
         roles, schemas, extensions, authentication, storage, realtime, records, userNews, log,
-        PostgresCapture.function, PostgresLineage.function,
+        PostgresCronPlatform.reading, PostgresCronPlatform.tables, PostgresCapture.function, PostgresLineage.function,
         PostgresRuleValues.function,
     ]
 }

@@ -20,6 +20,8 @@ import CPostgreSQL
             let message = unsafe String(cString: PQerrorMessage(opened))
             throw DatabaseError(sqlState: "08001", message: Self.firstLine(message), isRetriable: true)
         }
+        // Else libpq writes every notice of a migration to standard error, between the lines of the log.
+        unsafe PQsetNoticeProcessor(opened, { _, _ in }, nil)
         try executeScript("set client_encoding = 'UTF8'; set datestyle = 'ISO, MDY'; set timezone = 'UTC'; "
             + "set intervalstyle = 'postgres'; set extra_float_digits = 1; set standard_conforming_strings = on; "
             + "set client_min_messages = warning")
