@@ -84,23 +84,31 @@ import Testing
     }
 
     @Test(arguments: TestAuth.engines)
-    func `Many changes, and one that cannot be, are all dealt with; the operator hears of it`(
+    func `Many changes, and two users who swap their addresses, are all taken over`(
         engine: DatabaseEngine
     ) async throws {
         try await TestAuth.with(engine) { auth in
-            for number in 1...5 {
+            func id(_ number: Int) -> String { "8c7e2b1a-0000-4000-8000-00000000000\(number)" }
+            func note(_ number: UInt64, _ user: Int, version: Int64, email: String) {
                 var columns = Self.seeded
-                columns["email"] = "user\(max(number, 2))@example.com"
-                auth.directory.note(
-                    Self.change(
-                        UInt64(number), version: 1, id: "8c7e2b1a-0000-4000-8000-00000000000\(number)", columns))
+                columns["email"] = email
+                auth.directory.note(Self.change(number, version: version, id: id(user), columns))
+            }
+            for number in 1...5 {
+                note(UInt64(number), number, version: 1, email: "user\(number)@example.com")
             }
             await auth.authority.settle()
             #expect(auth.directory.waitingChanges == 0)
+            note(6, 1, version: 2, email: "user2@example.com")
+            note(7, 2, version: 2, email: "user1@example.com")
+            await auth.authority.settle()
             let users = try await auth.count("users")
-            #expect(users == 4)
-            let problems = auth.observations.all.filter { if case .notTakenOver = $0 { true } else { false } }
-            #expect(problems.count == 1)
+            #expect(users == 5)
+            #expect(auth.observations.all.isEmpty)
+            for (email, user) in [("user1@example.com", 2), ("user2@example.com", 1), ("user5@example.com", 5)] {
+                let answer = try await auth.signIn(email, "password123")
+                #expect(answer.body["user"]?["id"]?.stringValue == id(user))
+            }
         }
     }
 

@@ -43,6 +43,12 @@ from auth.users;
 FUNCTIONS = """
 create function public.make_editor() returns void language sql security definer set search_path = '' as $$
   update auth.users set raw_app_meta_data = raw_app_meta_data || '{"role":"editor"}' where id = (select auth.uid()) $$;
+create function public.rise() returns text language plpgsql as $$
+begin
+  execute 'reset session authorization';
+  execute 'reset role';
+  return session_user || ' ' || (select rolsuper from pg_roles where rolname = session_user);
+end $$;
 create function public.leave() returns void language sql security definer set search_path = '' as $$
   delete from auth.users where id = (select auth.uid()) $$;
 """
@@ -162,6 +168,8 @@ def test_users_of_a_seed_and_changes_by_sql_show_in_tokens(project):
         answer = person.auth.sign_in_with_password({"email": "seed@example.com", "password": "password123"})
         assert answer.user.user_metadata == {"name": "Seed"}
         assert "role" not in answer.user.app_metadata
+        # Whatever a function does, its connection is nobody's who may do everything.
+        assert person.rpc("rise").execute().data == "authenticator false"
         person.rpc("make_editor").execute()
         answer = person.auth.refresh_session()
         assert answer.user.app_metadata["role"] == "editor"

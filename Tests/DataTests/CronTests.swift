@@ -91,9 +91,16 @@ struct CronTests {
                     select cron.schedule('good', '* * * * *', $$insert into public.ran values ('better')$$);
                     """)
             }
+            try await database.write { session in
+                try session.executeScript(
+                    """
+                    insert into cron.job (jobname, schedule, command, username)
+                    values ('wrong', '30 seconds', 'select 1', 'postgres')
+                    """)
+            }
             let minute: Int64 = 1_796_000_040
             let first = try await engine.schedules.turn(minute: minute)
-            #expect(first == 3)
+            #expect(first == 4)
             // Another replica comes late.
             let second = try await engine.schedules.turn(minute: minute)
             #expect(second == 0)
@@ -109,9 +116,10 @@ struct CronTests {
                 details == [
                     "bad failed true division by zero", "good succeeded true ",
                     "more failed true the job's user \"nobody_known\" is not allowed",
+                    "wrong failed true invalid schedule: 30 seconds",
                 ])
             let next = try await engine.schedules.turn(minute: minute + 60)
-            #expect(next == 3)
+            #expect(next == 4)
         }
     }
 

@@ -31,6 +31,9 @@ final class RawClient {
         _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
+    /// Says that nothing more comes; answers are still read.
+    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// As many bytes as the connection takes at once; nil when it takes none.
     func sendWithoutWaiting(_ text: String) -> Int? {
         let bytes = Array(text.utf8)

@@ -116,6 +116,25 @@ struct ServerTests {
         }
     }
 
+    @Test("Who has said all and reads on gets every answer, then the end")
+    func halfClosed() async throws {
+        try await with { port, _ in
+            let client = try RawClient(port: port)
+            client.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.finishSending()
+            try ask("/sync", port)
+            try ask("/release", port)
+            #expect(client.receive()?.body == "held")
+            #expect(client.isEnded())
+            let other = try RawClient(port: port)
+            other.send("GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\n\r\n")
+            other.finishSending()
+            #expect(other.receive()?.body == "GET /one 0")
+            #expect(other.receive()?.body == "GET /two 0")
+            #expect(other.isEnded())
+        }
+    }
+
     @Test("Half a head that comes while an answer is made has its time from the answer on")
     func slowHeadBehind() async throws {
         try await with(head: 300) { port, _ in

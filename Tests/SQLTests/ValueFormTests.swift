@@ -157,4 +157,20 @@ import Testing
         #expect(throws: DatabaseError.self) { try ValueForm.parse(.number("1.5"), as: .int4) }
         #expect(throws: DatabaseError.self) { try ValueForm.parse(["a": 1], as: .int4) }
     }
+
+    @Test(
+        "Moments that do not fit are refused, wherever they come from",
+        arguments: [
+            "294276-12-31T00:00:00Z", "294247-01-11 00:00:00", "9999999-01-01", "294246-12-31 23:59:59.999999-16",
+        ])
+    func farMoments(_ text: String) {
+        for base in [ColumnType.Base.timestamptz, .timestamp, .date] {
+            let type = ColumnType(base: base, display: "\(base)")
+            do {
+                _ = ValueForm.text(try ValueForm.parse(text, as: type, enums: [:]), type: type)
+            } catch {
+                #expect(["22008", "22007"].contains(error.sqlState), "\(base): \(error.sqlState)")
+            }
+        }
+    }
 }

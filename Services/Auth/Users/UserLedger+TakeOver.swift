@@ -5,7 +5,7 @@ internal import MartletWire
 
 extension UserLedger {
     /// Takes over what SQL did to users of the application's database: a seed's users, metadata that a function sets, a
-    /// ban, a deletion (D25). Returns when nothing is left that it could take.
+    /// ban, a deletion (D25). Returns when nothing is left that it could take, or time is up between two rounds.
     ///
     /// - Returns: users that cannot be taken over, and why.
     func takeOver(trace: TraceContext, deadline: ContinuousClock.Instant) async throws(AuthError) -> [String] {
@@ -27,7 +27,8 @@ extension UserLedger {
                 }
             }
             // What waits for a change of auth's own comes again with the next call.
-        } while !taken.isEmpty
+        } while !taken.isEmpty && .now < deadline
+        // What time is up for comes again, and is known then.
         return problems
     }
 
@@ -62,6 +63,15 @@ extension UserLedger {
 }
 
 extension DatabaseSession {
+    /// Data is the arbiter of addresses (data-semantics 14): who else has one here has lost it there, and that is among
+    /// the changes that are still to come.
+    private func giveUp(_ column: String, _ address: String?, for user: User) throws {
+        guard let address else { return }
+        try execute(
+            "update users set \(column) = null where \(column) = $1 and aud = $2 and id <> $3 and state = 'active'",
+            [.text(address), .text(user.audience), .text(user.id)])
+    }
+
     fileprivate func takeOver(
         _ columns: [String: String?], version: Int64, of userID: String, now: Timestamp
     ) throws {
@@ -70,6 +80,8 @@ extension DatabaseSession {
             guard version > user.version else { return }
             user.takeOver(columns, at: now)
             user.version = version
+            try giveUp("email", user.email, for: user)
+            try giveUp("phone", user.phone, for: user)
             try apply(user, ending: nil, now: now) { _, _ in }
         } else {
             let created = (columns["created_at"] ?? nil).flatMap { Timestamp($0) } ?? now
@@ -77,6 +89,8 @@ extension DatabaseSession {
             user.takeOver(columns, at: now)
             user.version = version
             user.state = .active
+            try giveUp("email", user.email, for: user)
+            try giveUp("phone", user.phone, for: user)
             try insert(user)
             try alignIdentities(of: user, now: now)
         }

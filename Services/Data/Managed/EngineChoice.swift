@@ -46,13 +46,17 @@ package enum EngineChoice: Sendable, Equatable {
     /// - Throws: `StartFailure` when neither can run the project.
     static func decide(_ context: ServiceContext) async throws -> EngineChoice {
         if let earlier = recorded(in: context.dataDirectory) { return earlier }
+        if ManagedCluster.version(of: ManagedCluster.folder(context.settings, context.dataDirectory) + "/cluster") != nil {
+            return .managed
+        }
         if await isInUse(context.dataDirectory.database(of: .data)) { return .sqlite }
         return try fresh(context)
     }
 
-    /// Keeps the decision, once the project's migrations have run: until then the files may still change.
+    /// Keeps the decision, once the project's migrations have run: until then the files may still change. One that a
+    /// setting has made is kept too, for the day on which the setting goes.
     static func record(_ choice: EngineChoice, in directory: DataDirectory) throws(StartFailure) {
-        guard recorded(in: directory) == nil else { return }
+        guard recorded(in: directory) != choice else { return }
         do {
             try PosixFile.replace(directory.engineFile, with: choice == .sqlite ? "sqlite\n" : "postgres\n")
         } catch { throw StartFailure(.cannotCreate, "The data directory cannot be used: \(error)") }

@@ -15,6 +15,13 @@ struct ManagedCluster: Sendable, Equatable {
 
     var data: String { folder + "/cluster" }
 
+    /// What a start makes in the folder.
+    static let ownNames: Set<String> = ["cluster", "unfinished", "lock", ".s.PGSQL.5432", ".s.PGSQL.5432.lock"]
+
+    static func folder(_ settings: Settings, _ directory: DataDirectory) -> String {
+        settings[\.data.postgresFolder].map { PosixFile.absolute($0) } ?? directory.postgres
+    }
+
     /// Name of the login that owns the cluster. `postgres` is the application's owner, which is no superuser, as in
     /// Supabase's projects.
     static let login = "martlet_owner"
@@ -23,7 +30,12 @@ struct ManagedCluster: Sendable, Equatable {
     static let database = "postgres"
 
     /// By its socket, in a folder that only the server's user, and root, can enter.
-    var url: String { "postgres://\(Self.login)@/\(Self.database)?host=\(Self.encoded(socketFolder))" }
+    var url: String { url(as: Self.login) }
+
+    /// It lets in every role that may log in: whoever gets into the folder is the server's user, or root.
+    func url(as login: String) -> String {
+        "postgres://\(login)@/\(Self.database)?host=\(Self.encoded(socketFolder))"
+    }
 
     private static func encoded(_ path: String) -> String {
         let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/".utf8)
@@ -153,10 +165,11 @@ struct ManagedCluster: Sendable, Equatable {
         return number
     }
 
-    /// Whether the server says that it takes connections: the last line of its lock file (`pg_ctl` looks there too).
-    var isReady: Bool {
+    /// Whether a server of this number says that it takes connections: the last line of its lock file (`pg_ctl` looks
+    /// there too), which may also be an earlier one's.
+    func isReady(_ number: pid_t) -> Bool {
         guard let text = try? PosixFile.read(data + "/postmaster.pid", bytesMax: 4_096) else { return false }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        return lines.count > 7 && lines[7].hasPrefix("ready")
+        return lines.count > 7 && pid_t(lines[0]) == number && lines[7].hasPrefix("ready")
     }
 }

@@ -12,7 +12,7 @@ extension ManagedPostgres {
         _ settings: Settings, _ directory: DataDirectory, _ logger: Logger
     ) throws(StartFailure) -> ManagedPostgres {
         let named = settings[\.data.postgresFolder]
-        let folder = named.map { PosixFile.absolute($0) } ?? directory.postgres
+        let folder = ManagedCluster.folder(settings, directory)
         let version = ManagedCluster.version(of: folder + "/cluster")
         guard let binaries = PostgresBinaries.find(settings, version: version) else {
             if let version { throw ManagedCluster.otherVersion(version, folder, PostgresBinaries.find(settings)) }
@@ -32,6 +32,11 @@ extension ManagedPostgres {
                     "PostgreSQL must not run as root, and there is no other user \(name) (martlet.data.postgres_user).")
             }
             if named == nil { try directory.letOthersThrough() }
+        }
+        let entries = PosixFile.names(in: folder)
+        guard entries.isEmpty || entries.contains("cluster") || entries.allSatisfy(ManagedCluster.ownNames.contains) else {
+            throw StartFailure(
+                .configuration, "\(folder) holds other things: martlet.data.postgres_folder must be a folder of its own.")
         }
         let cluster = ManagedCluster(
             folder: folder, socketFolder: try ManagedCluster.socketFolder(for: folder), binaries: binaries, user: user)

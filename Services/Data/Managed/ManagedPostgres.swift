@@ -25,8 +25,17 @@ final class ManagedPostgres: Sendable {
         var isStopping = false
     }
 
+    /// The right to the folder, for as long as this lives.
+    private final class FolderLock: Sendable {
+        private let lock: FileLock
+        init(_ lock: consuming FileLock) { self.lock = lock }
+    }
+
     let url: String
     var folder: String { cluster.folder }
+    var logins: PostgresLogins {
+        PostgresLogins(requests: cluster.url(as: "authenticator"), owner: cluster.url(as: "postgres"))
+    }
     /// Whether there is a cluster before the start.
     var exists: Bool { PosixFile.exists(cluster.data) }
     private let cluster: ManagedCluster
@@ -35,6 +44,7 @@ final class ManagedPostgres: Sendable {
     /// Wakes the thread.
     private let wake: Int32
     private let thread = Mutex<WorkerThread?>(nil)
+    private let lock: FolderLock
 
     /// How long the server gets for a fast shutdown, and then for an immediate one, which leaves it to recover.
     private static let fastMax = Duration.seconds(20)
@@ -49,6 +59,15 @@ final class ManagedPostgres: Sendable {
     private static let firstStartsMax = 5
 
     init(_ cluster: ManagedCluster, logger: Logger) throws(StartFailure) {
+        do {
+            try PosixFile.makeFolder(cluster.folder, mode: 0o700)
+            lock = FolderLock(try FileLock(path: cluster.folder + "/lock"))
+        } catch let held as FileLock.Held {
+            throw StartFailure(
+                .alreadyRunning, "Another data service, process \(held.process), runs the PostgreSQL in \(cluster.folder).")
+        } catch {
+            throw StartFailure(.cannotCreate, "The folder of the database cannot be used: \(error)")
+        }
         self.cluster = cluster
         self.logger = logger
         url = cluster.url
@@ -149,7 +168,7 @@ final class ManagedPostgres: Sendable {
                 for line in lines.rest(at: .now) { log(line.text) }
                 return (ended, isReady, last.joined(separator: "\n"))
             }
-            if !isReady, stop == nil, cluster.isReady {
+            if !isReady, stop == nil, cluster.isReady(process.number) {
                 isReady = true
                 set(.running)
                 logger.info("PostgreSQL takes connections.", metadata: ["process.number": "\(process.number)"])
@@ -218,6 +237,12 @@ final class ManagedPostgres: Sendable {
         let (seconds, attoseconds) = duration.components
         var place = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
         poll(&place, 1, Int32(seconds * 1_000 + attoseconds / 1_000_000_000_000_000))
+    }
+
+    /// Removes the cluster; for one that was made for nothing. It must be closed.
+    func remove() {
+        for name in ManagedCluster.ownNames { try? PosixFile.removeTree("\(cluster.folder)/\(name)") }
+        rmdir(cluster.folder)
     }
 
     private func removeSocketFolder() {

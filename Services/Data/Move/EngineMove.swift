@@ -55,7 +55,8 @@ package struct EngineMove: Sendable {
             await server.close()
         } catch {
             await server.close()
-            try? PosixFile.removeTree(server.folder)
+            // Nobody's but what this run has made.
+            server.remove()
             throw error
         }
         try PosixFile.replace(directory.engineFile, with: "postgres\n")

@@ -12,9 +12,14 @@ struct TableCopy: Sendable {
     /// Values of one INSERT; PostgreSQL takes 65,535 parameters.
     private static let valuesMax = 8_000
     private static let rowsMax = 500
+    /// Texts of one INSERT, in bytes; a row may be larger by itself.
+    private static let bytesMax = 4 << 20
+
+    /// Rows that are read back at once.
+    private static let fetchMax = 20
 
     /// Triggers, foreign keys and the capture have had their say when the rows were written.
-    private static let quiet = "set local session_replication_role = replica; set local martlet.capture = 'off'"
+    private static let quiet = "set local session_replication_role = replica; set local martlet.capture = 'off'; set local martlet.user_of_auth = '*'"
 
     /// The migrations as they were applied, whatever their files say now.
     func migrations() async throws -> [MigrationFile] {
@@ -31,7 +36,7 @@ struct TableCopy: Sendable {
         guard !list.isEmpty else { return }
         try await target.write(alone: true) { session in
             try session.executeScript("\(Self.quiet); truncate \(list) cascade")
-            try session.executeScript("delete from martlet.user_news; delete from martlet.user_version")
+            try session.executeScript("delete from martlet.user_news; delete from martlet.user_version; delete from martlet.user_tombstone")
         }
     }
 
@@ -71,9 +76,13 @@ struct TableCopy: Sendable {
         return try await source.read { session in
             var rows: [[String?]] = []
             var end = last
-            for row in try session.query(sql, [.integer(last), .integer(Int64(size))]) {
-                end = row[0].integerValue ?? end
-                rows.append(columns.indices.map { ValueForm.text(row[$0 + 1], type: columns[$0].type) })
+            var bytes = 0
+            try session.forEachRow(sql, [.integer(last), .integer(Int64(size))]) { row in
+                end = row.value(0).integerValue ?? end
+                let texts = columns.indices.map { ValueForm.text(row.value($0 + 1), type: columns[$0].type) }
+                bytes += texts.reduce(0) { $0 + ($1?.utf8.count ?? 0) }
+                rows.append(texts)
+                return bytes < Self.bytesMax
             }
             return (rows, end)
         }
@@ -101,7 +110,7 @@ struct TableCopy: Sendable {
             try session.execute(
                 "declare moved no scroll cursor for select \(list) from \(PostgresStatement.quote(table))")
             while true {
-                let rows = try session.query("fetch \(Self.rowsMax) from moved")
+                let rows = try session.query("fetch \(Self.fetchMax) from moved")
                 guard !rows.isEmpty else { return digest }
                 for row in rows { digest.add(row.values.map(\.textValue)) }
             }

@@ -68,6 +68,15 @@ enum PostgresCronPlatform {
                 and case when fields[3] like '*%' or fields[5] like '*%' then on_day and on_weekday
                     else on_day or on_weekday end;
         end $$;
+
+        -- Null for what is no schedule: rows of a dump may say anything.
+        create or replace function martlet.cron_is_due(schedule text, at timestamp)
+        returns boolean language plpgsql immutable strict as $$
+        begin
+            return martlet.cron_matches(schedule, at);
+        exception when others then
+            return null;
+        end $$;
         """#
 
     static let tables = """

@@ -24,6 +24,10 @@ extension PostgresEngine {
         }
     }
 
+    /// Of one answer, and of one value in it, in bytes.
+    private static let newsBytesMax = 1 << 20
+    private static let newsValueBytesMax = 64 << 10
+
     package func userNews(acknowledged: [Int64], max: Int, session: RequestSession) async throws -> [UserNews] {
         if !acknowledged.isEmpty {
             try await administration.write(deadline: session.deadline) { try Self.forget(acknowledged, $0) }
@@ -34,12 +38,20 @@ extension PostgresEngine {
                 select news.number, news.id, version.version from martlet.user_news news \
                 left join martlet.user_version version on version.id = news.id order by news.number limit $1
                 """, [.integer(Int64(max))])
-            return try news.map { row in
+            var bytes = 0
+            var told: [UserNews] = []
+            for row in news where bytes < Self.newsBytesMax {
                 let id = row[1].textValue ?? ""
-                return UserNews(
-                    number: row[0].integerValue ?? 0, id: id, version: row[2].integerValue ?? 0,
-                    row: try Self.current([.text(id)], database))
+                // What is longer than auth takes from anybody stays what it is there.
+                let columns = try Self.current([.text(id)], database)?.filter {
+                    $0.value?.utf8.count ?? 0 <= Self.newsValueBytesMax
+                }
+                bytes += columns?.reduce(0) { $0 + ($1.value?.utf8.count ?? 0) } ?? 0
+                told.append(
+                    UserNews(
+                        number: row[0].integerValue ?? 0, id: id, version: row[2].integerValue ?? 0, row: columns))
             }
+            return told
         }
     }
 
@@ -53,6 +65,8 @@ extension PostgresEngine {
         try database.executeScript("set local martlet.user_of_auth = '*'")
         // One that changed again in the meantime may have a new password; it is given once more.
         for id in Set(users.compactMap { $0[0].textValue }).sorted() {
+            // Who changes the user right now is waited for, so that the next statement sees that change's news.
+            try database.execute("select from auth.users where id = $1 for update", [.text(id)])
             try database.execute(
                 """
                 update auth.users set encrypted_password = '' where id = $1 and encrypted_password <> '' \
@@ -81,12 +95,14 @@ extension PostgresEngine {
         // Two changes of one user wait for each other, also when neither finds a row to lock.
         try database.execute("select pg_advisory_xact_lock(hashtextextended($1::text, 0))", id)
         guard try database.query("select from martlet.user_tombstone where id = $1", id).isEmpty else { return .gone }
-        let row = try current(id, database)
-        let stored =
-            try database.query("select version from martlet.user_version where id = $1", id)
-            .first?[0].integerValue ?? 0
+        // Locked in the order in which SQL that changes a user locks them, and read afterwards: what it commits counts.
+        let row = try current(id, database, locked: true)
+        let versions = try database.query(
+            "select version, auth_version from martlet.user_version where id = $1 for update", id
+        ).first
+        let stored = versions?[0].integerValue ?? 0
         if let row {
-            if change.version <= stored { return .unchanged(row: row, version: stored) }
+            if change.version <= versions?[1].integerValue ?? 0 { return .unchanged(row: row, version: stored) }
             if change.baseVersion != stored || change.isCreation { return .stale(row: row, version: stored) }
         } else if !change.isCreation {
             return .gone
@@ -96,8 +112,8 @@ extension PostgresEngine {
         try database.executeScript("set local role none")
         try database.execute(
             """
-            insert into martlet.user_version (id, version) values ($1, $2) \
-            on conflict (id) do update set version = excluded.version
+            insert into martlet.user_version (id, version, auth_version) values ($1, $2, $2) \
+            on conflict (id) do update set version = excluded.version, auth_version = excluded.auth_version
             """, id + [.integer(change.version)])
         guard let after = try current(id, database) else { return .gone }
         return .applied(row: after, version: change.version)
@@ -117,8 +133,11 @@ extension PostgresEngine {
         }
     }
 
-    private static func current(_ id: [SQLValue], _ database: DatabaseSession) throws -> [UserColumn]? {
-        try database.query("select * from auth.users where id = $1", id).first.map { row in
+    private static func current(
+        _ id: [SQLValue], _ database: DatabaseSession, locked: Bool = false
+    ) throws -> [UserColumn]? {
+        let lock = locked ? " for update" : ""
+        return try database.query("select * from auth.users where id = $1\(lock)", id).first.map { row in
             zip(row.columnNames, row.values).map { UserColumn($0, $1.textValue) }
         }
     }

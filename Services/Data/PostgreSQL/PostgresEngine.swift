@@ -5,6 +5,23 @@ package import MartletSQL
 import MartletWire
 import Synchronization
 
+/// URLs of a server that lets in these roles themselves.
+package struct PostgresLogins: Sendable {
+    /// As `authenticator`, for requests.
+    package let requests: String
+    /// As `postgres`, the application's owner, for what it has scheduled.
+    package let owner: String
+
+    static let allow = """
+        do $$ begin
+            if exists (select from pg_roles where rolname in ('authenticator', 'postgres') and not rolcanlogin) then
+                alter role authenticator login;
+                alter role postgres login;
+            end if;
+        end $$;
+        """
+}
+
 /// The application's tables on PostgreSQL, with the server's own roles, policies and triggers.
 package final class PostgresEngine: RowEngine {
     /// The login's.
@@ -53,9 +70,12 @@ package final class PostgresEngine: RowEngine {
     ///   - url: libpq URL of a login that may make roles; the database belongs to this service.
     ///   - poolSize: connections for requests.
     ///   - captured: tables whose changes are logged though they are not published.
+    ///   - logins: how the server lets in who is less than `url`'s login; nil: its connections take the roles, and SQL
+    ///     that the application's own functions make up could leave them again.
     /// - Throws: `DatabaseError`.
     package static func open(
-        url: String, poolSize: Int, exposedSchemas: [String] = ["public"], captured: Set<QualifiedName> = []
+        url: String, poolSize: Int, exposedSchemas: [String] = ["public"], captured: Set<QualifiedName> = [],
+        logins: PostgresLogins? = nil
     ) async throws -> PostgresEngine {
         let administration = try Database(
             DatabaseConfiguration(location: .postgres(url: url), poolSize: 2, startupStatements: startupStatements))
@@ -68,6 +88,7 @@ package final class PostgresEngine: RowEngine {
                 let head = try TableLog.head(LogStream.rows, session, lock: " for update")
                 _ = try PostgresLineage.follow(head, LogStream.rows, session)
                 try PostgresCapture.synchronise(captured, session)
+                if logins != nil { try session.executeScript(PostgresLogins.allow) }
                 let rows = try session.query("select rolsuper from pg_roles where rolname = current_user")
                 return rows.first?[0].textValue == "t"
             }
@@ -75,8 +96,10 @@ package final class PostgresEngine: RowEngine {
             let become = isSuperuser ? "set session authorization authenticator" : "set role authenticator"
             let requests = try Database(
                 DatabaseConfiguration(
-                    location: .postgres(url: url), poolSize: poolSize, startupStatements: startupStatements + [become]))
-            return PostgresEngine(url, administration, requests, snapshot, exposedSchemas, captured)
+                    location: .postgres(url: logins?.requests ?? url), poolSize: poolSize,
+                    startupStatements: startupStatements + (logins == nil ? [become] : [])))
+            return PostgresEngine(
+                url, logins?.owner ?? url, administration, requests, snapshot, exposedSchemas, captured)
         } catch {
             await administration.close()
             throw error
@@ -90,8 +113,8 @@ package final class PostgresEngine: RowEngine {
     static let bootstrapLock = 7_230_711_901_322_017_103
 
     private init(
-        _ url: String, _ administration: Database, _ requests: Database, _ snapshot: Snapshot, _ exposedSchemas: [String],
-        _ captured: Set<QualifiedName>
+        _ url: String, _ jobsURL: String, _ administration: Database, _ requests: Database, _ snapshot: Snapshot,
+        _ exposedSchemas: [String], _ captured: Set<QualifiedName>
     ) {
         self.url = url
         self.administration = administration
@@ -101,7 +124,7 @@ package final class PostgresEngine: RowEngine {
         self.cached = cached
         numbering = PostgresNumbering(
             database: administration, log: log, catalog: { cached.withLock { $0.schema }.catalog })
-        schedules = PostgresSchedules(administration: administration, url: url, nudge: numbering.nudge)
+        schedules = PostgresSchedules(administration: administration, url: jobsURL, nudge: numbering.nudge)
         self.requests = requests
         self.exposedSchemas = exposedSchemas
         self.captured = captured
@@ -210,7 +233,8 @@ package final class PostgresEngine: RowEngine {
             select set_config('role', $1, true), set_config('request.jwt.claims', $2, true), \
             set_config('request.method', $3, true), set_config('request.path', $4, true), \
             set_config('request.headers', $5, true), set_config('martlet.request_id', $6, true), \
-            set_config('martlet.traceparent', $7, true)\(clearsResponse ? cleared : "")
+            set_config('martlet.traceparent', $7, true), \
+            set_config('search_path', 'public, extensions', true)\(clearsResponse ? cleared : "")
             """,
             [
                 session.role, session.claims, session.method, session.path, session.headers, session.trace.requestID,

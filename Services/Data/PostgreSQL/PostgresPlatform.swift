@@ -32,7 +32,7 @@ enum PostgresPlatform {
                 and not (select rolcreaterole from pg_roles where rolname = 'postgres') then
                 alter role postgres createrole;
                 foreach made in array array[
-                    'pgrst.db_schemas', 'pgrst.db_extra_search_path', 'pgrst.db_max_rows', 'pgrst.db_pre_request',
+                    'session_replication_role', 'pgrst.db_schemas', 'pgrst.db_extra_search_path', 'pgrst.db_max_rows', 'pgrst.db_pre_request',
                     'pgrst.db_aggregates_enabled', 'pgrst.db_plan_enabled'] loop
                     execute format('grant set on parameter %s to postgres', made);
                 end loop;
@@ -193,23 +193,44 @@ enum PostgresPlatform {
     static let userNews = """
         create table if not exists martlet.user_news (
             number bigint generated always as identity primary key, id uuid not null);
+        alter table martlet.user_version add column if not exists auth_version bigint not null default 0;
+        alter table martlet.user_tombstone add column if not exists version bigint not null default 0;
         create or replace function martlet.note_user() returns trigger language plpgsql security definer
             set search_path = '' as $$
         declare
-            changed uuid := case when tg_op = 'DELETE' then old.id else new.id end;
+            gone uuid := case when tg_op <> 'INSERT' then old.id end;
+            changed uuid := case when tg_op <> 'DELETE' then new.id end;
+            reached bigint;
         begin
-            if current_setting('martlet.user_of_auth', true) in ('*', changed::text) then
+            if current_setting('martlet.user_of_auth', true) in ('*', coalesce(changed, gone)::text) then
                 return null;
             end if;
-            if tg_op = 'DELETE' then
-                delete from martlet.user_version where id = changed;
-                insert into martlet.user_tombstone (id) values (changed) on conflict do nothing;
-            else
-                delete from martlet.user_tombstone where id = changed;
-                insert into martlet.user_version as kept (id, version) values (changed, 1)
-                    on conflict (id) do update set version = kept.version + 1;
+            if gone is distinct from changed and gone is not null then
+                delete from martlet.user_version where id = gone returning version into reached;
+                insert into martlet.user_tombstone as kept (id, version) values (gone, coalesce(reached, 0))
+                    on conflict (id) do update set version = greatest(kept.version, excluded.version);
+                insert into martlet.user_news (id) values (gone);
             end if;
-            insert into martlet.user_news (id) values (changed);
+            if changed is not null then
+                -- A version never goes back: whoever has seen the deleted user must take this one for newer.
+                reached := null;
+                delete from martlet.user_tombstone where id = changed returning version into reached;
+                insert into martlet.user_version as kept (id, version) values (changed, coalesce(reached, 0) + 1)
+                    on conflict (id) do update set version = kept.version + 1;
+                insert into martlet.user_news (id) values (changed);
+            end if;
+            return null;
+        end $$;
+        create or replace function martlet.note_users_gone() returns trigger language plpgsql security definer
+            set search_path = '' as $$
+        begin
+            if current_setting('martlet.user_of_auth', true) = '*' then
+                return null;
+            end if;
+            insert into martlet.user_news (id) select id from martlet.user_version;
+            insert into martlet.user_tombstone as kept (id, version) select id, version from martlet.user_version
+                on conflict (id) do update set version = greatest(kept.version, excluded.version);
+            delete from martlet.user_version;
             return null;
         end $$;
         do $$ begin
@@ -217,6 +238,11 @@ enum PostgresPlatform {
                 select from pg_trigger where tgrelid = 'auth.users'::regclass and tgname = '!martlet_users') then
                 create trigger "!martlet_users" after insert or update or delete on auth.users
                     for each row execute function martlet.note_user();
+                create trigger "!martlet_users_gone" after truncate on auth.users
+                    for each statement execute function martlet.note_users_gone();
+                -- Dumps are loaded with the triggers of the application off.
+                alter table auth.users enable always trigger "!martlet_users";
+                alter table auth.users enable always trigger "!martlet_users_gone";
             end if;
         end $$;
         """

@@ -21,6 +21,8 @@ final class PostgresSchedules: Sendable {
         let id: Int64
         let command: String
         let user: String
+        /// What cannot be read; nil: it is due.
+        let wrongSchedule: String?
     }
 
     private let administration: Database
@@ -95,11 +97,14 @@ final class PostgresSchedules: Sendable {
                 """)
             return try session.query(
                 """
-                select jobid, command, username from cron.job where active \
-                and martlet.cron_matches(schedule, to_timestamp($1) at time zone 'UTC') order by jobid
+                select jobid, command, username, schedule, due from cron.job, \
+                lateral (select martlet.cron_is_due(schedule, to_timestamp($1) at time zone 'UTC') due) as d \
+                where active and due is not false order by jobid
                 """, [.integer(minute)]
             ).map { row in
-                Job(id: row[0].integerValue ?? 0, command: row[1].textValue ?? "", user: row[2].textValue ?? "")
+                Job(
+                    id: row[0].integerValue ?? 0, command: row[1].textValue ?? "", user: row[2].textValue ?? "",
+                    wrongSchedule: row[4].isNull ? row[3].textValue ?? "" : nil)
             }
         }
     }
@@ -117,6 +122,9 @@ final class PostgresSchedules: Sendable {
         var message = ""
         do {
             try await database.write(deadline: .now + Self.runMax, alone: true) { session in
+                if let schedule = job.wrongSchedule {
+                    throw DatabaseError(sqlState: "22023", message: "invalid schedule: \(schedule)")
+                }
                 // Who may write into the table must not become more than that by it.
                 let mayBe = try session.query(
                     "select from pg_roles where rolname = $1 and pg_has_role('postgres', oid, 'member')",

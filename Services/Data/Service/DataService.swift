@@ -135,6 +135,7 @@ package final class DataService: MartletService {
         let named = EngineChoice(setting: context.settings[\.data.engine])
         let choice = if let named { named } else { try await EngineChoice.decide(context) }
         var url = ""
+        var logins: PostgresLogins?
         switch choice {
         case .sqlite: break
         case .server(let named): url = named
@@ -148,12 +149,13 @@ package final class DataService: MartletService {
                 return nil
             }
             url = server.url
+            logins = server.logins
         }
         var pause = Duration.milliseconds(100)
         while true {
             do {
-                let engine = try await openAndMigrate(choice == .sqlite ? nil : url)
-                if named == nil { try EngineChoice.record(choice, in: context.dataDirectory) }
+                let engine = try await openAndMigrate(choice == .sqlite ? nil : url, logins)
+                if case .server = choice {} else { try EngineChoice.record(choice, in: context.dataDirectory) }
                 return engine
             } catch let failure as MigrationFailure {
                 throw StartFailure(
@@ -182,7 +184,7 @@ package final class DataService: MartletService {
     }
 
     /// - Parameter url: the server's; nil for SQLite.
-    private func openAndMigrate(_ url: String?) async throws -> any RowEngine {
+    private func openAndMigrate(_ url: String?, _ logins: PostgresLogins?) async throws -> any RowEngine {
         let settings = context.settings
         let files = ProjectFiles(project: context.project)
         let migrations = try files.migrations()
@@ -191,7 +193,8 @@ package final class DataService: MartletService {
         let engine: any RowEngine =
             if let url {
                 try await PostgresEngine.open(
-                    url: url, poolSize: settings[\.data.poolSize], exposedSchemas: schemas, captured: captured)
+                    url: url, poolSize: settings[\.data.poolSize], exposedSchemas: schemas, captured: captured,
+                    logins: logins)
             } else {
                 try await SQLiteEngine.open(
                     path: context.dataDirectory.database(of: .data), readers: settings[\.data.readers],

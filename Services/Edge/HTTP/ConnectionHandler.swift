@@ -35,6 +35,10 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// Some of the next request came while this one was answered.
     private var hasBytesBehind = false
     private var hasHeadTimedOut = false
+    /// The client sends no more.
+    private var isInputClosed = false
+    /// A request that waits until the client has read what was written before.
+    private var held: (head: HTTPRequestHead, body: ByteBuffer)?
     private var task: Task<Void, Never>?
     private var peer = ""
 
@@ -104,11 +108,20 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         case (is FirstByte, .answering):
             hasBytesBehind = true
         case (is FirstByte, _): return
+        case (ChannelEvent.inputClosed, .answering): isInputClosed = true
         case (ChannelEvent.inputClosed, .waiting), (ChannelEvent.inputClosed, .receiving),
             (ChannelEvent.inputClosed, .draining):
             context.close(promise: nil)
         default: context.fireUserInboundEventTriggered(event)
         }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, let (head, body) = held {
+            held = nil
+            answer(head, body, context)
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     /// What is no HTTP, or a head that did not arrive in time, is told so; any other error ends the connection.
@@ -160,6 +173,12 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func answer(_ head: HTTPRequestHead, _ body: ByteBuffer, _ context: ChannelHandlerContext) {
+        guard context.channel.isWritable else {
+            // Else a client that asks and never reads would have us keep every answer.
+            held = (head, body)
+            state = .answering(isHead: false, isKeepAlive: false)
+            return allow(limits.bodyTimeout)
+        }
         deadline = .distantFuture
         // The decoder reads nothing behind a request for another protocol; the client's next one would never be seen.
         let isLast = head.method == .CONNECT || head.headers.contains(name: "upgrade")
@@ -194,6 +213,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard case .answering = state else { return }
         task = nil
         giveBackRoom()
+        guard !isInputClosed else { return context.close(promise: nil) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         WebSocketHandshake.answer(to: head, on: context.channel).whenComplete { result in
             let (handler, context) = bound.value
@@ -214,6 +234,8 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         state = .closed
+        // Of a WebSocket both ends close together.
+        try context.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
         let pipeline = context.pipeline.syncOperations
         let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
         _ = pipeline.removeHandler(try pipeline.handler(type: ByteWatcher.self))
@@ -281,7 +303,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// The end of an answer. Ready for the next request before it is written: one that came early arrives meanwhile.
     private func end(isKeepAlive: Bool, _ context: ChannelHandlerContext) {
         guard case .answering = state else { return }
-        if isKeepAlive, !sweeper.isClosing {
+        if isKeepAlive, !sweeper.isClosing, !isInputClosed {
             state = .waiting
             isHeadArriving = hasBytesBehind
             hasBytesBehind = false

@@ -59,6 +59,8 @@ final class EdgeServer: Sendable {
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // Who has said all gets its answer all the same.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { child in
                 guard let (sweeper, table) = bounds[ObjectIdentifier(child.eventLoop)], open.enter() else {
                     return child.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)

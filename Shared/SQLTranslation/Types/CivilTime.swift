@@ -122,13 +122,17 @@ enum CivilTime {
 
     static func date(_ text: String) throws(Fault) -> Int64 {
         if let special = special(text) { return special }
-        return try parts(text).days
+        let days = try parts(text).days
+        guard dayRange.contains(days) else { throw .range }
+        return days
     }
 
     /// A zone on a timestamp without time zone is read and ignored, as PostgreSQL does.
     static func moment(_ text: String, hasZone: Bool) throws(Fault) -> Int64 {
         if let special = special(text) { return special }
         let parts = try parts(text)
+        // The last year does not fit whole: its days end before it does.
+        guard dayRange.contains(parts.days) else { throw .range }
         return parts.days * microsecondsPerDay + (parts.time ?? 0) - (hasZone ? parts.offset ?? 0 : 0)
     }
 
